@@ -1,0 +1,69 @@
+//! An architecture is a table of facts, chosen at run time; one file an architecture.
+//!
+//! This struct doubles as the porting guide: fill every field in a new file, add it to [`ALL`].
+
+mod aarch64;
+mod x86_64;
+
+pub use aarch64::AARCH64;
+pub use x86_64::X86_64;
+
+/// The facts about one architecture that lkdb needs.
+#[derive(Debug)]
+pub struct Arch {
+    /// The name users type: `x86_64`, `aarch64` (as `uname -m`).
+    pub name: &'static str,
+    /// `e_machine` of its ELF files.
+    pub elf_machine: u16,
+    /// Its directory under `arch/` in the kernel tree.
+    pub kernel_dir: &'static str,
+    /// Debian's name for it.
+    pub debian: &'static str,
+    /// The QEMU system emulator.
+    pub qemu: &'static str,
+    /// What gdb's `set architecture` calls it.
+    pub gdb: &'static str,
+    /// Its serial ports as the kernel names them, without the number.
+    pub serial: &'static str,
+    /// Major device number and minor of port 0 of those serial ports.
+    pub serial_device: (u32, u32),
+}
+
+/// Every architecture lkdb knows.
+pub static ALL: [&Arch; 2] = [&X86_64, &AARCH64];
+
+impl Arch {
+    /// The architecture with this `uname -m` name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<&'static Arch> {
+        ALL.into_iter().find(|arch| arch.name == name)
+    }
+
+    /// The architecture with this ELF `e_machine`.
+    #[must_use]
+    pub fn by_elf_machine(machine: u16) -> Option<&'static Arch> {
+        ALL.into_iter().find(|arch| arch.elf_machine == machine)
+    }
+}
+
+impl PartialEq for Arch {
+    fn eq(&self, other: &Self) -> bool {
+        self.elf_machine == other.elf_machine
+    }
+}
+
+impl Eq for Arch {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_found_by_its_own_name_and_number() {
+        for arch in ALL {
+            assert_eq!(Arch::by_name(arch.name), Some(arch));
+            assert_eq!(Arch::by_elf_machine(arch.elf_machine), Some(arch));
+        }
+        assert_eq!(Arch::by_name("pdp11"), None);
+    }
+}

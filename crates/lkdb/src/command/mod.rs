@@ -1,0 +1,55 @@
+//! The commands, one file a family: what each takes, and the call into the rooms it makes.
+
+mod boot;
+mod busybox;
+mod doctor;
+mod gdb;
+mod initramfs;
+mod kernel;
+mod machines;
+
+use crate::output::{Context, Status};
+
+/// Every command.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Start a machine frozen at its first instruction, with gdb on it and everything loaded
+    Gdb(gdb::Args),
+    /// Boot a machine, its console on this terminal; with CMD, run that in the guest and end
+    Boot(boot::Args),
+    /// List the machines that run
+    Ls(machines::LsArgs),
+    /// Connect this terminal to a machine's console
+    Console(machines::ConsoleArgs),
+    /// Run a command in a running machine
+    Exec(machines::ExecArgs),
+    /// Stop machines
+    Stop(machines::StopArgs),
+    /// Kernels: fetch, list, describe, configure, build
+    #[command(subcommand)]
+    Kernel(kernel::Command),
+    /// BusyBox: build a static one from source
+    #[command(subcommand)]
+    Busybox(busybox::Command),
+    /// Initramfs archives: build and inspect
+    #[command(subcommand)]
+    Initramfs(initramfs::Command),
+    /// Check what this host has and lacks, and how to mend it
+    Doctor(doctor::Args),
+}
+
+/// Runs one command.
+pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Status> {
+    match command {
+        Command::Gdb(args) => gdb::run(args, context),
+        Command::Boot(args) => boot::run(args, context),
+        Command::Ls(args) => machines::ls(args, context),
+        Command::Console(args) => machines::console(args, context),
+        Command::Exec(args) => machines::exec(args, context),
+        Command::Stop(args) => machines::stop(args, context),
+        Command::Kernel(command) => kernel::run(command, context),
+        Command::Busybox(command) => busybox::run(command, context),
+        Command::Initramfs(command) => initramfs::run(command, context),
+        Command::Doctor(args) => doctor::run(&args, context),
+    }
+}

@@ -1,0 +1,25 @@
+//! The program: reads the command line, calls the rooms, prints. The only crate that prints or exits.
+//!
+//! Debugger logic, QEMU and file formats live in the other crates; a command here turns options into
+//! a call, and the data that comes back into text or JSON.
+
+mod cli;
+mod command;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    output::trace_to_stderr(cli.global.verbose);
+    let context = output::Context::new(&cli.global);
+    match command::run(cli.command, &context) {
+        Ok(status) => status.into(),
+        Err(error) => {
+            context.error(&error);
+            ExitCode::from(1)
+        }
+    }
+}

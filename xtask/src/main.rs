@@ -1,0 +1,2 @@
+//! Set-up, tests, benches and the house rules.
+fn main() {}
