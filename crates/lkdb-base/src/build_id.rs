@@ -38,7 +38,7 @@ impl FromStr for BuildId {
     fn from_str(text: &str) -> Result<Self, NotABuildId> {
         let wrong = || NotABuildId(text.to_owned());
         let digits = text.as_bytes();
-        if !(8..=128).contains(&digits.len()) || digits.len() % 2 != 0 {
+        if !(8..=128).contains(&digits.len()) || !digits.len().is_multiple_of(2) {
             return Err(wrong());
         }
         let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|n| u8::try_from(n).ok());

@@ -1,1 +1,5 @@
-//! See the crate's description.
+//! Boot files: kernel images (identified, unpacked, described) and newc archives.
+//!
+//! No I/O here: callers map or read files and hand in the bytes.
+
+pub mod compress;

@@ -5,6 +5,7 @@
 
 mod cli;
 mod command;
+mod mapped;
 mod output;
 
 use std::process::ExitCode;
