@@ -2,4 +2,5 @@
 //!
 //! No I/O here: callers map or read files and hand in the bytes.
 
+pub mod archive;
 pub mod compress;

@@ -1,0 +1,175 @@
+//! Takes an initramfs apart as the kernel does: members one behind the other, each plain or compressed.
+
+use std::borrow::Cow;
+
+use super::newc::{ReadError, Reader, Record};
+use crate::compress::{Compression, DecompressError, decompress};
+
+/// One member of an initramfs: an archive, or a compressed stream of archives.
+#[derive(Debug, Clone)]
+pub struct Part<'a> {
+    /// Where it starts in the file.
+    pub at: u64,
+    /// Bytes it takes in the file, without zero bytes behind it.
+    pub stored: u64,
+    /// How it is compressed; `None` when it isn't.
+    pub compression: Option<Compression>,
+    content: Cow<'a, [u8]>,
+}
+
+impl Part<'_> {
+    /// The archive's bytes, unpacked.
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// The files in it, in order, over all archives that lie in it.
+    pub fn records(&self) -> impl Iterator<Item = Result<Record<'_>, ReadError>> {
+        Records { bytes: &self.content, base: 0, reader: None, done: false }
+    }
+}
+
+/// Why a member cannot be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PartsError {
+    /// Neither an archive nor a known compression begins here.
+    #[error(
+        "at byte {at}: neither a newc archive nor a compression that Linux knows begins here (bytes {bytes})"
+    )]
+    Unknown {
+        /// Offset in the file.
+        at: u64,
+        /// The first bytes, in hexadecimal.
+        bytes: String,
+    },
+    /// A plain archive is at no multiple of 4, where the kernel doesn't look for one.
+    #[error("at byte {at}: an archive begins off the 4-byte grid, where Linux does not find it")]
+    Unaligned {
+        /// Offset in the file.
+        at: u64,
+    },
+    /// The archive is damaged.
+    #[error("at byte {part}: {source}")]
+    Archive {
+        /// Where the member starts in the file.
+        part: u64,
+        /// What is wrong.
+        source: ReadError,
+    },
+    /// The compressed stream is damaged or too large.
+    #[error("at byte {at}: {source}")]
+    Compressed {
+        /// Where the stream starts in the file.
+        at: u64,
+        /// What is wrong.
+        source: DecompressError,
+    },
+}
+
+/// Goes through the members of an initramfs. Ends at the end of the bytes or with the first error.
+#[derive(Debug, Clone)]
+pub struct Parts<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    limit: usize,
+    done: bool,
+}
+
+impl<'a> Parts<'a> {
+    /// Members of `bytes`; a compressed one may unpack to at most `limit` bytes.
+    #[must_use]
+    pub fn new(bytes: &'a [u8], limit: usize) -> Self {
+        Self { bytes, at: 0, limit, done: false }
+    }
+
+    fn part(&mut self) -> Result<Option<Part<'a>>, PartsError> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let Some(zeros) = rest.iter().position(|&byte| byte != 0) else { return Ok(None) };
+        self.at += zeros;
+        let (start, at) = (self.at, self.at as u64);
+        let rest = rest.get(zeros..).unwrap_or_default();
+        if let Some(kind) = Compression::detect(rest) {
+            let unpacked =
+                decompress(kind, rest, self.limit).map_err(|source| PartsError::Compressed { at, source })?;
+            // A stream of no bytes cannot be, and would keep us here for ever.
+            self.at += unpacked.consumed.max(1);
+            let stored = (self.at - start) as u64;
+            let content = Cow::Owned(unpacked.bytes);
+            return Ok(Some(Part { at, stored, compression: Some(kind), content }));
+        }
+        let looks_like_cpio = matches!(rest, [b'0', b'7', b'0', ..] | [0xc7, 0x71, ..] | [0x71, 0xc7, ..]);
+        if !looks_like_cpio {
+            let bytes: Vec<_> = rest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+            return Err(PartsError::Unknown { at, bytes: bytes.join(" ") });
+        }
+        if !start.is_multiple_of(4) {
+            return Err(PartsError::Unaligned { at });
+        }
+        let mut reader = Reader::new(rest);
+        for record in reader.by_ref() {
+            record.map_err(|source| PartsError::Archive { part: at, source })?;
+        }
+        let length = reader.offset();
+        self.at += length.max(1);
+        let content = Cow::Borrowed(rest.get(..length).unwrap_or_default());
+        Ok(Some(Part { at, stored: length as u64, compression: None, content }))
+    }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Result<Part<'a>, PartsError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let part = self.part().transpose();
+        self.done = !matches!(part, Some(Ok(_)));
+        part
+    }
+}
+
+/// Records of archives one behind the other in one stream.
+struct Records<'a> {
+    bytes: &'a [u8],
+    base: usize,
+    reader: Option<Reader<'a>>,
+    done: bool,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Record<'a>, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.done {
+            let Some(reader) = &mut self.reader else {
+                let rest = self.bytes.get(self.base..).unwrap_or_default();
+                let Some(zeros) = rest.iter().position(|&byte| byte != 0) else { break };
+                self.base += zeros;
+                self.reader = Some(Reader::new(rest.get(zeros..).unwrap_or_default()));
+                continue;
+            };
+            match reader.next() {
+                Some(Ok(record)) => return Some(Ok(record)),
+                Some(Err(error)) => {
+                    self.done = true;
+                    return Some(Err(ReadError { at: error.at + self.base as u64, ..error }));
+                }
+                None => {
+                    self.base += reader.offset().max(1);
+                    self.reader = None;
+                }
+            }
+        }
+        None
+    }
+}
+
+/// How many zero bytes belong between an initramfs of `length` bytes and an archive that is appended
+/// to it, uncompressed: up to the 4-byte grid, on which the kernel looks for it, and at least 4, which
+/// is how its lz4 reader finds the end of its stream (kernel commit 2c484419efc0, in v5.8).
+#[must_use]
+pub fn append_padding(length: u64) -> usize {
+    4 + ((4 - length % 4) % 4) as usize
+}
