@@ -65,7 +65,7 @@ pub struct Compressor<W: Write>(Encoder<W>);
 
 enum Encoder<W: Write> {
     None(W),
-    Gzip(Even<flate2::write::GzEncoder<W>>),
+    Gzip(Box<Even<flate2::write::GzEncoder<W>>>),
     Zstd(Box<zstd::stream::write::Encoder<'static, W>>),
     Lz4(Lz4Legacy<W>),
     Xz(Box<lzma_rust2::XzWriterMt<W>>),
@@ -92,7 +92,7 @@ impl<W: Write> Compressor<W> {
             Packing::Gzip => {
                 // mtime 0 and no name: the header is the same each time.
                 let encoder = flate2::GzBuilder::new().mtime(0).write(out, flate2::Compression::default());
-                Encoder::Gzip(Even { inner: encoder, block: Vec::with_capacity(EVEN) })
+                Encoder::Gzip(Box::new(Even { inner: encoder, block: Vec::with_capacity(EVEN) }))
             }
             Packing::Zstd => {
                 let mut encoder = zstd::stream::write::Encoder::new(out, 3)?;
