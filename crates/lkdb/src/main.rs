@@ -7,6 +7,7 @@ mod cli;
 mod command;
 mod mapped;
 mod output;
+mod progress;
 
 use std::process::ExitCode;
 

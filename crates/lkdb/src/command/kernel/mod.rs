@@ -1,10 +1,26 @@
-//! `lkdb kernel`.
+//! `lkdb kernel`: getting, listing, describing, configuring and building kernels.
+
+mod fetch;
+mod list;
+mod rm;
 
 use crate::output::{Context, Status};
 
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum Command {}
+pub(crate) enum Command {
+    /// Fetch a kernel with debug info and source from the distribution's packages
+    Fetch(fetch::Args),
+    /// List the kernels that were fetched, newest first
+    #[command(visible_alias = "ls")]
+    List(list::Args),
+    /// Remove fetched kernels
+    Rm(rm::Args),
+}
 
-pub(crate) fn run(command: Command, _context: &Context) -> anyhow::Result<Status> {
-    match command {}
+pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Status> {
+    match command {
+        Command::Fetch(args) => fetch::run(args, context),
+        Command::List(args) => list::run(&args, context),
+        Command::Rm(args) => rm::run(&args, context),
+    }
 }

@@ -1,0 +1,366 @@
+//! The cache: where fetched kernels lie, and how they are found again.
+//!
+//! ```text
+//! $XDG_CACHE_HOME/lkdb/
+//!   kernels/RELEASE/meta.json   what is there; written last, so a set without it is unfinished
+//!   kernels/RELEASE/image/      the image package's files, unpacked as they are
+//!   kernels/RELEASE/debug/      the debug package's
+//!   kernels/RELEASE/headers/    the headers packages', mended to stand here
+//!   sources/PACKAGE_VERSION/    a source tree, shared by the kernels built from it
+//!   apt/ARCH/                   apt's own lists and half-fetched packages
+//! ```
+//! Every folder is made under a name that starts with a dot and renamed when it is whole.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use lkdb_base::{Arch, BuildId};
+use serde::{Deserialize, Serialize};
+
+use crate::kernel_set::existing;
+use crate::{Error, KernelSet, Progress, Result, version};
+
+const META: &str = "meta.json";
+
+/// The folder where lkdb keeps what it fetched.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    root: PathBuf,
+}
+
+/// `meta.json`: paths are relative to the cache's root, so that a cache can be moved.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub(crate) struct Meta {
+    pub(crate) release: String,
+    pub(crate) arch: String,
+    pub(crate) image: Option<PathBuf>,
+    pub(crate) vmlinux: Option<PathBuf>,
+    pub(crate) modules: Option<PathBuf>,
+    pub(crate) debug_modules: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) system_map: Option<PathBuf>,
+    pub(crate) source: Option<PathBuf>,
+    pub(crate) source_from: Option<String>,
+    pub(crate) headers: Option<PathBuf>,
+    pub(crate) build_id: Option<String>,
+    pub(crate) package: Option<String>,
+    pub(crate) version: Option<String>,
+}
+
+/// Held while the cache is being changed; gone with the process.
+#[derive(Debug)]
+pub(crate) struct Lock(#[allow(dead_code, reason = "held for its drop")] File);
+
+impl Cache {
+    /// The user's cache, `$XDG_CACHE_HOME/lkdb` or `~/.cache/lkdb`. Nothing is made yet.
+    ///
+    /// # Errors
+    /// When neither variable is set.
+    pub fn open() -> Result<Self> {
+        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+        let base = base.ok_or_else(|| {
+            Error::Unfit(
+                "neither XDG_CACHE_HOME nor HOME is set: lkdb does not know where its cache is".into(),
+            )
+        })?;
+        Ok(Self::at(base.join("lkdb")))
+    }
+
+    /// A cache in this folder.
+    #[must_use]
+    pub fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Every kernel in it, newest first. Unfinished and damaged ones are passed over.
+    #[must_use]
+    pub fn kernels(&self) -> Vec<KernelSet> {
+        let mut sets: Vec<KernelSet> =
+            self.metas().into_iter().filter_map(|meta| self.resolve(&meta)).collect();
+        sets.sort_by(|a, b| {
+            version::compare_releases(&b.release, &a.release).then_with(|| a.arch.name.cmp(b.arch.name))
+        });
+        sets
+    }
+
+    /// The newest kernel that answers to `name`: a release, the beginning of one up to a dot or dash,
+    /// a flavour, or a build ID's first eight or more digits.
+    ///
+    /// # Errors
+    /// When there is none; the error lists what there is.
+    pub fn kernel(&self, name: &str) -> Result<KernelSet> {
+        let sets = self.kernels();
+        let have = sets.iter().map(|set| set.release.clone()).collect::<Vec<_>>().join(", ");
+        let found = sets.iter().find(|set| set.release == name).or_else(|| {
+            sets.iter().find(|set| {
+                release_matches(&set.release, name)
+                    || (name.len() >= 8
+                        && set.build_id.as_ref().is_some_and(|id| id.to_string().starts_with(name)))
+            })
+        });
+        found.cloned().ok_or_else(|| {
+            let have = if have.is_empty() { "no kernel at all".into() } else { have };
+            Error::NoKernel(format!(
+                "no fetched kernel answers to `{name}` (there is {have}); `lkdb kernel fetch {name}` gets one"
+            ))
+        })
+    }
+
+    /// The newest kernel there is, for commands that were given none.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn newest(&self, arch: &Arch) -> Result<KernelSet> {
+        self.kernels().into_iter().find(|set| set.arch == arch).ok_or_else(|| {
+            Error::NoKernel(
+                "no kernel has been fetched yet: run `lkdb kernel fetch`, or give --kernel".into(),
+            )
+        })
+    }
+
+    /// Bytes on disk of one kernel, its source tree left out.
+    #[must_use]
+    pub fn size(&self, set: &KernelSet) -> u64 {
+        disk_usage(&self.kernel_dir(&set.release))
+    }
+
+    /// Removes one kernel, and its source tree when no other kernel uses it. Returns the bytes freed.
+    ///
+    /// # Errors
+    /// When there is no such kernel, another lkdb is changing the cache, or files can't be removed.
+    pub fn remove(&self, release: &str, progress: &mut dyn Progress) -> Result<u64> {
+        let _lock = self.lock(progress)?;
+        let dir = self.kernel_dir(release);
+        if release.is_empty() || release.contains('/') || release.starts_with('.') || !dir.is_dir() {
+            let have: Vec<String> = self.metas().into_iter().map(|meta| meta.release).collect();
+            let have = if have.is_empty() { "there is none".into() } else { have.join(", ") };
+            return Err(Error::NoKernel(format!("no fetched kernel is called `{release}`: {have}")));
+        }
+        let mut freed = disk_usage(&dir);
+        // First out of sight, so that an interrupt leaves no half kernel behind.
+        let doomed = self.kernels_dir().join(format!(".{release}.removed"));
+        let _ = fs::remove_dir_all(&doomed);
+        fs::rename(&dir, &doomed).map_err(Error::io("rename", &dir))?;
+        fs::remove_dir_all(&doomed).map_err(Error::io("remove", &doomed))?;
+        freed += self.remove_unused_sources()?;
+        Ok(freed)
+    }
+
+    fn remove_unused_sources(&self) -> Result<u64> {
+        let used: Vec<PathBuf> = self.metas().into_iter().filter_map(|meta| meta.source).collect();
+        let mut freed = 0;
+        for dir in folders(&self.sources_dir()) {
+            if !used.iter().any(|used| self.root.join(used) == dir) {
+                freed += disk_usage(&dir);
+                fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
+            }
+        }
+        Ok(freed)
+    }
+
+    pub(crate) fn kernels_dir(&self) -> PathBuf {
+        self.root.join("kernels")
+    }
+
+    pub(crate) fn kernel_dir(&self, release: &str) -> PathBuf {
+        self.kernels_dir().join(release)
+    }
+
+    pub(crate) fn sources_dir(&self) -> PathBuf {
+        self.root.join("sources")
+    }
+
+    /// Makes the cache's folders and takes its lock, waiting while another lkdb holds it.
+    pub(crate) fn lock(&self, progress: &mut dyn Progress) -> Result<Lock> {
+        for dir in [self.kernels_dir(), self.sources_dir()] {
+            fs::create_dir_all(&dir).map_err(Error::io("make", &dir))?;
+        }
+        let path = self.root.join("lock");
+        let file = File::create(&path).map_err(Error::io("open", &path))?;
+        let mut said = false;
+        while let Err(error) = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        {
+            if error != rustix::io::Errno::WOULDBLOCK {
+                return Err(Error::io("lock", &path)(error.into()));
+            }
+            if !std::mem::replace(&mut said, true) {
+                progress.note("waiting for another lkdb that is fetching or removing kernels");
+            }
+            if progress.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        Ok(Lock(file))
+    }
+
+    pub(crate) fn meta(&self, release: &str) -> Option<Meta> {
+        let text = fs::read(self.kernel_dir(release).join(META)).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Writes a kernel's description, in one step.
+    pub(crate) fn store(&self, meta: &Meta) -> Result<()> {
+        let dir = self.kernel_dir(&meta.release);
+        let path = dir.join(META);
+        let text = serde_json::to_vec_pretty(meta)
+            .map_err(|error| Error::Unfit(format!("cannot describe {}: {error}", meta.release)))?;
+        write_whole(&path, &text)
+    }
+
+    pub(crate) fn resolve(&self, meta: &Meta) -> Option<KernelSet> {
+        let place = |path: &Option<PathBuf>| existing(self.root.join(path.as_ref()?));
+        Some(KernelSet {
+            release: meta.release.clone(),
+            arch: Arch::by_name(&meta.arch)?,
+            image: place(&meta.image)?,
+            vmlinux: place(&meta.vmlinux),
+            modules: place(&meta.modules),
+            debug_modules: place(&meta.debug_modules),
+            config: place(&meta.config),
+            system_map: place(&meta.system_map),
+            source: place(&meta.source),
+            source_from: meta.source_from.clone(),
+            headers: place(&meta.headers),
+            build_id: meta.build_id.as_deref().and_then(|id| id.parse::<BuildId>().ok()),
+            package: meta.package.clone(),
+            version: meta.version.clone(),
+        })
+    }
+
+    fn metas(&self) -> Vec<Meta> {
+        let dirs = folders(&self.kernels_dir());
+        let names = dirs.iter().filter_map(|dir| dir.file_name()?.to_str());
+        names.filter_map(|release| self.meta(release)).collect()
+    }
+}
+
+/// Writes a file under a temporary name beside it and renames it.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(Error::io("write in", dir))?;
+    file.write_all(bytes).map_err(Error::io("write", path))?;
+    file.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
+    Ok(())
+}
+
+/// Whether `name` means `release`: its beginning up to a dot, dash or plus, or its flavour.
+pub(crate) fn release_matches(release: &str, name: &str) -> bool {
+    let begins =
+        release.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '+']));
+    begins || flavour_matches(release, name)
+}
+
+/// Whether `name` is the flavour of `release`: `cloud` and `cloud-amd64` of `6.1.0-56-cloud-amd64`.
+pub(crate) fn flavour_matches(release: &str, name: &str) -> bool {
+    let flavour = flavour(release);
+    flavour == name || flavour.strip_prefix(name).is_some_and(|rest| rest.starts_with('-') && rest.len() > 1)
+}
+
+/// The part of a release behind its numbers: `cloud-amd64`.
+pub(crate) fn flavour(release: &str) -> &str {
+    let mut rest = release;
+    while rest.starts_with(|c: char| c.is_ascii_digit()) {
+        match rest.split_once('-') {
+            Some((_, tail)) => rest = tail,
+            None => return "",
+        }
+    }
+    rest
+}
+
+/// Folders in a folder, unfinished ones (whose names start with a dot) left out.
+fn folders(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let paths = entries.flatten().map(|entry| entry.path());
+    paths.filter(|path| path.is_dir() && !hidden(path)).collect()
+}
+
+fn hidden(path: &Path) -> bool {
+    path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// Bytes on disk under a folder, links not followed.
+fn disk_usage(dir: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(entries) = fs::read_dir(dir) else { return 0 };
+    let sizes = entries.flatten().filter_map(|entry| {
+        let meta = entry.metadata().ok()?;
+        Some(if meta.is_dir() { disk_usage(&entry.path()) } else { meta.blocks() * 512 })
+    });
+    sizes.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Silent;
+
+    fn cache_with(releases: &[&str]) -> (tempfile::TempDir, Cache) {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path().to_owned());
+        for release in releases {
+            let kernel = cache.kernel_dir(release);
+            fs::create_dir_all(&kernel).unwrap();
+            fs::write(kernel.join("vmlinuz"), "image").unwrap();
+            let meta = Meta {
+                release: (*release).to_owned(),
+                arch: "x86_64".into(),
+                image: Some(format!("kernels/{release}/vmlinuz").into()),
+                vmlinux: Some("kernels/gone".into()),
+                source: Some("sources/shared".into()),
+                ..Meta::default()
+            };
+            cache.store(&meta).unwrap();
+        }
+        fs::create_dir_all(cache.sources_dir().join("shared")).unwrap();
+        (dir, cache)
+    }
+
+    #[test]
+    fn kernels_are_found_newest_first_and_by_many_names() {
+        let (_dir, cache) = cache_with(&["6.1.0-9-amd64", "6.1.0-56-cloud-amd64", "6.12.1-rt-amd64"]);
+        let releases: Vec<String> = cache.kernels().into_iter().map(|set| set.release).collect();
+        assert_eq!(releases, ["6.12.1-rt-amd64", "6.1.0-56-cloud-amd64", "6.1.0-9-amd64"]);
+        for (name, release) in [
+            ("cloud", "6.1.0-56-cloud-amd64"),
+            ("amd64", "6.1.0-9-amd64"),
+            ("6.1", "6.1.0-56-cloud-amd64"),
+            ("6.1.0-9", "6.1.0-9-amd64"),
+            ("6.12.1-rt-amd64", "6.12.1-rt-amd64"),
+        ] {
+            assert_eq!(cache.kernel(name).unwrap().release, release, "{name}");
+        }
+        let error = cache.kernel("5").unwrap_err().to_string();
+        assert!(error.contains("6.1.0-9-amd64") && error.contains("lkdb kernel fetch 5"), "{error}");
+    }
+
+    #[test]
+    fn what_went_away_is_not_in_the_set() {
+        let (_dir, cache) = cache_with(&["6.1.0-9-amd64"]);
+        assert!(cache.kernel("6.1").unwrap().vmlinux.is_none());
+        fs::remove_file(cache.kernel_dir("6.1.0-9-amd64").join("vmlinuz")).unwrap();
+        assert!(cache.kernels().is_empty());
+    }
+
+    #[test]
+    fn the_last_kernel_takes_the_shared_source_along() {
+        let (_dir, cache) = cache_with(&["6.1.0-9-amd64", "6.1.0-9-cloud-amd64"]);
+        cache.remove("6.1.0-9-amd64", &mut Silent).unwrap();
+        assert!(cache.sources_dir().join("shared").is_dir());
+        cache.remove("6.1.0-9-cloud-amd64", &mut Silent).unwrap();
+        assert!(!cache.sources_dir().join("shared").exists());
+        assert!(cache.kernels().is_empty());
+        for wrong in ["6.1.0-9-amd64", "..", "../kernels", ""] {
+            assert!(matches!(cache.remove(wrong, &mut Silent), Err(Error::NoKernel(_))), "{wrong}");
+        }
+    }
+}

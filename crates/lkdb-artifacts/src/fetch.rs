@@ -1,0 +1,365 @@
+//! Fetching a kernel from the distribution: image, debug file, headers and source, part by part.
+//!
+//! Which packages those are is `apt::select`'s. A part is downloaded, unpacked beside its place,
+//! renamed, and entered in `meta.json` before the next begins: an interrupt loses at most the part
+//! being unpacked, and the same command goes on from there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lkdb_base::Arch;
+use serde::Serialize;
+
+use crate::apt::Apt;
+use crate::apt::select;
+use crate::apt::stanza::Stanza;
+use crate::cache::Meta;
+use crate::kernel_set::existing;
+use crate::unpack::{self, Partial};
+use crate::{Cache, Error, KernelSet, Progress, Result, disk, elf, headers, source, tools};
+
+/// A source package holds its tree compressed: this many times its size when unpacked (measured 9.5).
+const SOURCE_GROWS: u64 = 11;
+
+/// What to fetch.
+#[derive(Debug, Clone)]
+pub struct FetchOptions {
+    /// A release, a version's beginning, a flavour, or both of the latter; empty for the default.
+    pub wanted: Vec<String>,
+    /// For this architecture.
+    pub arch: &'static Arch,
+    /// The debug file and the modules' debug files.
+    pub debug: bool,
+    /// The source tree.
+    pub source: bool,
+    /// What out-of-tree modules are built against.
+    pub headers: bool,
+    /// Fetch the package lists anew even when they are fresh.
+    pub update: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct FetchReport {
+    /// The kernel, as the cache has it now.
+    pub kernel: KernelSet,
+    /// Packages fetched by this call; empty when all was there.
+    pub fetched: Vec<String>,
+    /// What was left out, and why.
+    pub left_out: Vec<String>,
+}
+
+/// The packages of one kernel.
+struct Plan {
+    release: String,
+    image: Stanza,
+    companions: Vec<Stanza>,
+    debug: Option<Stanza>,
+    headers: Vec<Stanza>,
+    source: Option<Stanza>,
+    left_out: Vec<String>,
+}
+
+/// Fetches what is missing of a kernel. Only apt is spoken; see [`Error::NoProvider`] for what hosts
+/// without it are told.
+///
+/// # Errors
+/// When no kernel fits, the disk is too small, a download or an unpacking fails, or the user stops it.
+pub fn fetch(cache: &Cache, options: &FetchOptions, progress: &mut dyn Progress) -> Result<FetchReport> {
+    provider()?;
+    let _lock = cache.lock(progress)?;
+    let mut apt = Apt::open(cache.root(), options.arch)?;
+    let plan = plan_with_fresh_lists(&mut apt, options, progress)?;
+    for note in &plan.left_out {
+        progress.note(note);
+    }
+    let mut meta = start(cache, &plan, options.arch)?;
+    room(cache, &plan, &meta)?;
+    let mut fetched = Vec::new();
+    let mut work = Work { cache, apt: &apt, meta: &mut meta, fetched: &mut fetched, progress };
+    work.image(&plan)?;
+    work.debug(&plan)?;
+    work.headers(&plan)?;
+    work.source(&plan)?;
+    let kernel = cache.resolve(&meta).ok_or_else(|| {
+        Error::Unfit(format!("package {} holds no kernel image for {}", plan.image.name, options.arch.name))
+    })?;
+    Ok(FetchReport { kernel, fetched, left_out: plan.left_out })
+}
+
+/// Whether this host's package tools are ones that lkdb speaks.
+fn provider() -> Result<()> {
+    if tools::find("apt-get").is_some() {
+        return Ok(());
+    }
+    let by_hand = "give the kernel with --kernel and --vmlinux, or its build ID with --build-id";
+    Err(Error::NoProvider(if tools::find("dnf").is_some() {
+        format!(
+            "lkdb fetches kernels through apt only. On this host `dnf download kernel-core` and \
+             `dnf debuginfo-install kernel` (package kernel-debuginfo) get them; then {by_hand}"
+        )
+    } else if tools::find("pacman").is_some() {
+        format!(
+            "lkdb fetches kernels through apt only. On this host `pacman -Sw linux` gets the image, and \
+             https://debuginfod.archlinux.org has the debug file; then {by_hand}"
+        )
+    } else {
+        format!("lkdb fetches kernels through apt, and this host has none: {by_hand}")
+    }))
+}
+
+/// Plans by the lists as they are when they are fresh; when nothing fits, by fetched ones.
+fn plan_with_fresh_lists(apt: &mut Apt, options: &FetchOptions, progress: &mut dyn Progress) -> Result<Plan> {
+    let stale = options.update || apt.stale();
+    if stale {
+        apt.update(progress)?;
+    }
+    let planned = match plan(apt, options, progress) {
+        Err(Error::NoKernel(_)) if !stale => {
+            apt.update(progress)?;
+            plan(apt, options, progress)
+        }
+        other => other,
+    };
+    planned.map_err(|error| match (error, apt.complaint()) {
+        (Error::NoKernel(text), Some(complaint)) => Error::NoKernel(format!("{text} ({complaint})")),
+        (error, _) => error,
+    })
+}
+
+fn plan(apt: &Apt, options: &FetchOptions, progress: &mut dyn Progress) -> Result<Plan> {
+    let mut names = apt.names(select::IMAGE, progress)?;
+    names.retain(|name| !name.ends_with("-dbg") && !name.ends_with("-dbgsym"));
+    let images = apt.show(&names, progress)?;
+    let release = select::choose(&options.wanted, &images, options.arch)?;
+    let image = select::image(&release, &images)
+        .ok_or_else(|| Error::NoKernel(format!("{release} has no image package")))?
+        .clone();
+    let (debug_names, source_names) = (select::debug_names(&release), select::source_names(&release));
+    let headers_name = format!("linux-headers-{release}");
+    let companion_names = select::companions(&release, &image);
+    let mut names: Vec<String> =
+        [&debug_names, &source_names, &companion_names].into_iter().flatten().cloned().collect();
+    names.push(headers_name.clone());
+    let packages = apt.show(&names, progress)?;
+    let mut left_out = Vec::new();
+    let mut pick = |wanted: bool, what: &str, names: &[String]| {
+        if !wanted {
+            return None;
+        }
+        let found = select::of_same_version(what, names, &image.version, &packages);
+        found.map_err(|why| left_out.push(why)).ok().cloned()
+    };
+    let debug = pick(options.debug, "debug file", &debug_names);
+    let source = pick(options.source, "source", &source_names);
+    let headers = pick(options.headers, "headers", &[headers_name]);
+    let companions =
+        companion_names.iter().filter_map(|name| pick(true, "modules", std::slice::from_ref(name)));
+    let companions = companions.collect();
+    let headers = match headers {
+        Some(package) => with_needed(apt, package, progress)?,
+        None => Vec::new(),
+    };
+    Ok(Plan { release, image, companions, debug, headers, source, left_out })
+}
+
+/// A headers package and those it leans on.
+fn with_needed(apt: &Apt, package: Stanza, progress: &mut dyn Progress) -> Result<Vec<Stanza>> {
+    let names = select::headers_needed(&package);
+    let packages = apt.show(&names, progress)?;
+    let mut all = Vec::new();
+    for name in &names {
+        let same = packages.iter().find(|other| other.name == *name && other.version == package.version);
+        let found = same.or_else(|| select::newest(name, &packages));
+        all.push(found.cloned().ok_or_else(|| {
+            Error::Unfit(format!("{} needs {name}, which apt's sources do not have", package.name))
+        })?);
+    }
+    all.push(package);
+    Ok(all)
+}
+
+/// The kernel's description so far: what the cache has of it, when it is of the same version.
+fn start(cache: &Cache, plan: &Plan, arch: &Arch) -> Result<Meta> {
+    let dir = cache.kernel_dir(&plan.release);
+    if let Some(meta) = cache.meta(&plan.release) {
+        if meta.version.as_ref() == Some(&plan.image.version)
+            && meta.package.as_ref() == Some(&plan.image.name)
+        {
+            return Ok(meta);
+        }
+        // Another build under the same name: nothing of it fits the new one.
+        fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
+    }
+    fs::create_dir_all(&dir).map_err(Error::io("make", &dir))?;
+    Ok(Meta {
+        release: plan.release.clone(),
+        arch: arch.name.to_owned(),
+        package: Some(plan.image.name.clone()),
+        version: Some(plan.image.version.clone()),
+        ..Meta::default()
+    })
+}
+
+/// Whether there is room: everything unpacked, and the largest package beside it for a while.
+fn room(cache: &Cache, plan: &Plan, meta: &Meta) -> Result<()> {
+    let has = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| cache.root().join(path).exists());
+    let mut packages: Vec<(&Stanza, u64)> = Vec::new();
+    if !has(&meta.image) {
+        packages.extend(std::iter::once(&plan.image).chain(&plan.companions).map(|p| (p, p.installed_size)));
+    }
+    if !has(&meta.vmlinux) {
+        packages.extend(plan.debug.iter().map(|package| (package, package.installed_size)));
+    }
+    if !has(&meta.headers) {
+        packages.extend(plan.headers.iter().map(|package| (package, package.installed_size)));
+    }
+    if !has(&meta.source) {
+        packages
+            .extend(plan.source.iter().map(|package| (package, package.size.saturating_mul(SOURCE_GROWS))));
+    }
+    let unpacked: u64 = packages.iter().map(|(_, unpacked)| unpacked).sum();
+    let largest = packages.iter().map(|(package, _)| package.size).max().unwrap_or(0);
+    if unpacked == 0 {
+        return Ok(());
+    }
+    let hint = " (--no-source and --no-debug need less; `lkdb kernel rm` frees some)";
+    disk::require(cache.root(), unpacked.saturating_add(largest), hint)
+}
+
+/// One fetch being done.
+struct Work<'a> {
+    cache: &'a Cache,
+    apt: &'a Apt,
+    meta: &'a mut Meta,
+    fetched: &'a mut Vec<String>,
+    progress: &'a mut dyn Progress,
+}
+
+impl Work<'_> {
+    fn image(&mut self, plan: &Plan) -> Result<()> {
+        if self.has(self.meta.image.as_ref()) {
+            return Ok(());
+        }
+        let target = self.part("image");
+        let partial = Partial::beside(&target)?;
+        for package in std::iter::once(&plan.image).chain(&plan.companions) {
+            self.unpack(package, partial.path())?;
+        }
+        // Merged-/usr packages keep modules in usr/lib; depmod and guests look in lib.
+        if !partial.path().join("lib").exists() && partial.path().join("usr/lib/modules").is_dir() {
+            let lib = partial.path().join("lib");
+            std::os::unix::fs::symlink("usr/lib", &lib).map_err(Error::io("make", &lib))?;
+        }
+        if partial.path().join("lib/modules").join(&plan.release).is_dir() {
+            unpack::depmod(partial.path(), &plan.release, self.progress)?;
+        }
+        partial.finish()?;
+        let boot = |name: &str| target.join("boot").join(format!("{name}-{}", plan.release));
+        self.meta.image = self.relative(&boot("vmlinuz"));
+        self.meta.config = self.relative(&boot("config"));
+        // Debian's is a stub in this package that says where the true one is.
+        self.meta.system_map = self.relative(&boot("System.map")).filter(|map| self.length(map) > 4096);
+        self.meta.modules = self.relative(&target.join("lib/modules").join(&plan.release));
+        self.enter(std::iter::once(&plan.image).chain(&plan.companions))
+    }
+
+    fn debug(&mut self, plan: &Plan) -> Result<()> {
+        let Some(package) = plan.debug.as_ref().filter(|_| !self.has(self.meta.vmlinux.as_ref())) else {
+            return Ok(());
+        };
+        let target = self.part("debug");
+        let partial = Partial::beside(&target)?;
+        self.unpack(package, partial.path())?;
+        partial.finish()?;
+        let files = target.join("usr/lib/debug");
+        let release = &plan.release;
+        let vmlinux = [format!("boot/vmlinux-{release}"), format!("lib/modules/{release}/vmlinux")];
+        let vmlinux = vmlinux.iter().find_map(|name| existing(files.join(name)));
+        let vmlinux =
+            vmlinux.ok_or_else(|| Error::Unfit(format!("package {} holds no vmlinux", package.name)))?;
+        let facts = elf::facts(&vmlinux)?;
+        self.meta.vmlinux = self.relative(&vmlinux);
+        self.meta.build_id = facts.build_id.as_ref().map(ToString::to_string);
+        self.meta.source_from = source::built_in(&facts, None);
+        let map = self.relative(&files.join(format!("boot/System.map-{release}")));
+        self.meta.system_map = map.or(self.meta.system_map.take());
+        self.meta.debug_modules = self.relative(&files.join("lib/modules").join(release));
+        self.enter(std::iter::once(package))
+    }
+
+    fn headers(&mut self, plan: &Plan) -> Result<()> {
+        if plan.headers.is_empty() || self.has(self.meta.headers.as_ref()) {
+            return Ok(());
+        }
+        let target = self.part("headers");
+        let partial = Partial::beside(&target)?;
+        for package in &plan.headers {
+            self.unpack(package, partial.path())?;
+        }
+        for compiler in headers::mend(partial.path(), &plan.release)? {
+            self.progress.note(&format!(
+                "this kernel's modules are built with {compiler}, which is not installed: apt install {compiler}"
+            ));
+        }
+        partial.finish()?;
+        self.meta.headers = self.relative(&headers::build_dir(&target, &plan.release));
+        self.enter(plan.headers.iter())
+    }
+
+    fn source(&mut self, plan: &Plan) -> Result<()> {
+        let Some(package) = plan.source.as_ref().filter(|_| !self.has(self.meta.source.as_ref())) else {
+            return Ok(());
+        };
+        let target = self.cache.sources_dir().join(format!("{}_{}", package.name, package.version));
+        if !target.is_dir() {
+            let boxed = Partial::beside(&target.with_extension("package"))?;
+            self.unpack(package, boxed.path())?;
+            let archive = source_archive(&boxed.path().join("usr/src"), &package.name)?;
+            let partial = Partial::beside(&target)?;
+            unpack::tar(&archive, partial.path(), self.progress)?;
+            partial.finish()?;
+        }
+        self.meta.source = self.relative(&target);
+        self.enter(std::iter::once(package))
+    }
+
+    /// Downloads and unpacks a package, and drops the file.
+    fn unpack(&mut self, package: &Stanza, into: &Path) -> Result<()> {
+        let file = self.apt.download(package, self.progress)?;
+        unpack::deb(&file, into, self.progress)?;
+        fs::remove_file(&file).map_err(Error::io("remove", &file))
+    }
+
+    fn enter<'b>(&mut self, packages: impl Iterator<Item = &'b Stanza>) -> Result<()> {
+        self.fetched.extend(packages.map(|package| format!("{} {}", package.name, package.version)));
+        self.cache.store(self.meta)
+    }
+
+    fn part(&self, name: &str) -> PathBuf {
+        self.cache.kernel_dir(&self.meta.release).join(name)
+    }
+
+    fn has(&self, path: Option<&PathBuf>) -> bool {
+        path.is_some_and(|path| self.cache.root().join(path).exists())
+    }
+
+    fn relative(&self, path: &Path) -> Option<PathBuf> {
+        let inside = path.strip_prefix(self.cache.root()).ok()?;
+        path.exists().then(|| inside.to_owned())
+    }
+
+    fn length(&self, path: &Path) -> u64 {
+        fs::metadata(self.cache.root().join(path)).map_or(0, |meta| meta.len())
+    }
+}
+
+/// `linux-source-6.1.tar.xz` in the package's folder.
+fn source_archive(dir: &Path, package: &str) -> Result<PathBuf> {
+    let names = ["tar.xz", "tar.bz2", "tar.gz", "tar.zst"].map(|suffix| format!("{package}.{suffix}"));
+    let in_folder = names.iter().map(|name| dir.join(package).join(name));
+    let mut files = names.iter().map(|name| dir.join(name)).chain(in_folder);
+    files
+        .find(|file| file.is_file())
+        .ok_or_else(|| Error::Unfit(format!("package {package} holds no {}", names.join(" or "))))
+}
