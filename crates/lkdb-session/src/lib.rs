@@ -1,1 +1,5 @@
-//! See the crate's description.
+//! A debug session's own knowledge: how a frozen machine gets to its kernel, and where that kernel lies.
+//!
+//! Uses the stub through `lkdb-target` and names through `lkdb-symbols`; opens no files and no sockets.
+
+pub mod entry;

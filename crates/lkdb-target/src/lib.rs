@@ -1,1 +1,22 @@
-//! See the crate's description.
+//! What a target can do: registers, memory, breakpoints and run control, over the gdb remote protocol.
+//!
+//! [`Stub`] is a client of the stub inside QEMU. It takes any connected stream socket, asks nothing of
+//! whoever opened it, and knows nothing of Linux. Every wait has a deadline, and a stub that lies,
+//! stalls, sends garbage or dies gives an [`Error`], never a panic and never a hang. The protocol itself
+//! is explained in [`packet`]; what QEMU makes of it in [`stub`].
+
+mod breakpoint;
+mod error;
+mod link;
+mod memory;
+pub mod packet;
+mod registers;
+mod stop;
+pub mod stub;
+
+pub use breakpoint::BreakpointKind;
+pub use error::{Error, Result};
+pub use memory::Physical;
+pub use registers::{Register, RegisterLayout, Registers};
+pub use stop::{Stop, Thread};
+pub use stub::{Features, Stub};

@@ -1,0 +1,385 @@
+//! A client of QEMU's gdb stub: the handshake, requests and their answers, run control.
+//!
+//! What QEMU (7.2 to 11) does with the protocol, by trial and by reading `gdbstub.c`:
+//!
+//! - **Connecting stops the machine**, and a guest that ran makes 7.2 send a stop reply nobody asked for
+//!   before its first answer. Only one client is served; a second one connects and never gets an answer.
+//! - **`?` deletes every breakpoint** and tells why the machine stands still. So it opens each session.
+//! - **`D` lets the machine run and works only while it stands still.** Dropping the connection without it
+//!   leaves the machine as it is: a stopped one stays stopped, for the next client; a running one runs on
+//!   with our breakpoints in, and the next hit stops it for good.
+//! - **While the machine runs, only 0x03 may be sent**: any other byte pauses it and is lost. Hence
+//!   [`Error::Running`] instead of sending.
+//! - Threads are CPUs, counted from 1. `vCont?` offers `c;C;s;S`. Stop replies never say `swbreak`.
+//! - `p` and `P` answer nothing until target.xml has been read; so it is read at the start.
+//! - Stepping one CPU lets the others stand, with interrupts and timers masked as `qqemu.sstepbits` tells.
+//! - Resets are invisible here, and so is a guest's panic.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result, excerpt};
+use crate::link::{Link, Received};
+use crate::registers::{RegisterLayout, Registers};
+use crate::stop::{Stop, Thread, hex_number};
+
+/// How long an answer may take. QEMU answers in 50 µs, unless its main loop is busy with something else.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// What the stub can do, from its answer to `qSupported`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Features {
+    /// The longest packet it takes, in bytes.
+    pub packet_size: usize,
+    /// It has target.xml.
+    pub target_xml: bool,
+    /// It is replaying a recording and can step back. Sending `bs` to one that cannot aborts QEMU 7.2.
+    pub reverse: bool,
+}
+
+/// A connection to a stub.
+#[derive(Debug)]
+pub struct Stub {
+    link: Link,
+    features: Features,
+    layout: Option<Arc<RegisterLayout>>,
+    selected: Option<Thread>,
+    running: bool,
+}
+
+impl Stub {
+    /// Takes a connected stream socket (Unix or TCP) and shakes hands. The machine stands still then.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when nothing answers, which is also what a second client of one stub sees.
+    pub fn new(socket: impl Into<OwnedFd>) -> Result<Self> {
+        let features = Features { packet_size: 512, target_xml: false, reverse: false };
+        let link = Link::new(socket.into());
+        let mut stub = Self { link, features, layout: None, selected: None, running: false };
+        stub.features = stub.supported()?;
+        Ok(stub)
+    }
+
+    /// What the stub can do.
+    #[must_use]
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// Whether the machine runs, as far as this connection has told it to.
+    #[must_use]
+    pub fn running(&self) -> bool {
+        self.running
+    }
+
+    fn supported(&mut self) -> Result<Features> {
+        const REQUEST: &str = "qSupported:swbreak+;hwbreak+;vContSupported+;xmlRegisters=i386";
+        let answer = self.request(REQUEST)?;
+        let garbage = || Error::Garbage {
+            request: "qSupported".to_owned(),
+            answer: excerpt(&answer),
+            expected: "list of features with a usable PacketSize",
+        };
+        let mut features = Features { packet_size: 0, target_xml: false, reverse: false };
+        for item in answer.split(|byte| *byte == b';') {
+            match item {
+                b"qXfer:features:read+" => features.target_xml = true,
+                b"ReverseStep+" => features.reverse = true,
+                _ => {
+                    if let Some(size) = item.strip_prefix(b"PacketSize=") {
+                        let size = hex_number(size).and_then(|size| usize::try_from(size).ok());
+                        features.packet_size = size.ok_or_else(garbage)?;
+                    }
+                }
+            }
+        }
+        if features.packet_size < 160 {
+            return Err(garbage());
+        }
+        Ok(features)
+    }
+
+    /// Sends a payload and returns the answer's, whatever it is.
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<Vec<u8>> {
+        if self.running {
+            return Err(Error::Running(excerpt(request)));
+        }
+        self.link.send(request, ANSWER)?;
+        let late = || Error::Timeout { request: excerpt(request), after: ANSWER };
+        let deadline = Instant::now() + ANSWER;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Received::Packet(answer) = self.link.receive(left)? else { return Err(late()) };
+            // The stop reply that 7.2 sends unasked on connecting to a running guest.
+            if request.starts_with(b"qSupported") && Stop::parse(&answer).is_some() {
+                continue;
+            }
+            return Ok(answer);
+        }
+    }
+
+    /// Sends a request that is answered with data.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on an empty answer, [`Error::Refused`] on `E…`.
+    pub fn request(&mut self, request: &str) -> Result<Vec<u8>> {
+        let answer = self.exchange(request.as_bytes())?;
+        match answer.as_slice() {
+            [] => Err(Error::Unsupported(request.to_owned())),
+            [b'E', code @ ..] if code.len() == 2 || code.first() == Some(&b'.') => {
+                Err(Error::Refused { request: request.to_owned(), code: excerpt(code) })
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    /// Sends a request that is answered with `OK`.
+    pub(crate) fn ok(&mut self, request: &str) -> Result<()> {
+        let answer = self.request(request)?;
+        if answer == b"OK" {
+            return Ok(());
+        }
+        Err(Error::Garbage { request: request.to_owned(), answer: excerpt(&answer), expected: "OK" })
+    }
+
+    /// Asks why the machine stands still. QEMU forgets every breakpoint at this.
+    ///
+    /// # Errors
+    /// When the answer is no stop reply.
+    pub fn why(&mut self) -> Result<Stop> {
+        let answer = self.request("?")?;
+        Stop::parse(&answer).ok_or_else(|| Error::Garbage {
+            request: "?".to_owned(),
+            answer: excerpt(&answer),
+            expected: "stop reply",
+        })
+    }
+
+    /// The CPUs.
+    ///
+    /// # Errors
+    /// When the list does not end or holds things that are no threads.
+    pub fn threads(&mut self) -> Result<Vec<Thread>> {
+        const MOST: usize = 64 * 1024;
+        let mut threads = Vec::new();
+        let mut request = "qfThreadInfo";
+        loop {
+            let answer = self.request(request)?;
+            let garbage = || Error::Garbage {
+                request: request.to_owned(),
+                answer: excerpt(&answer),
+                expected: "list of threads",
+            };
+            match answer.as_slice() {
+                b"l" => return Ok(threads),
+                [b'm', list @ ..] if threads.len() < MOST => {
+                    for thread in list.split(|byte| *byte == b',') {
+                        threads.push(Thread::parse(thread).ok_or_else(garbage)?);
+                    }
+                }
+                _ => return Err(garbage()),
+            }
+            request = "qsThreadInfo";
+        }
+    }
+
+    /// Chooses the CPU that registers and virtual memory mean from now on.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where there is no such CPU.
+    pub fn select(&mut self, thread: Thread) -> Result<()> {
+        if self.selected != Some(thread) {
+            self.ok(&format!("Hg{:x}", thread.0))?;
+            self.selected = Some(thread);
+        }
+        Ok(())
+    }
+
+    /// What registers the target has; read from target.xml once.
+    ///
+    /// # Errors
+    /// For a stub without target.xml, or with one that makes no sense.
+    pub fn layout(&mut self) -> Result<Arc<RegisterLayout>> {
+        if let Some(layout) = &self.layout {
+            return Ok(Arc::clone(layout));
+        }
+        if !self.features.target_xml {
+            return Err(Error::Unsupported("qXfer:features:read".to_owned()));
+        }
+        let main = self.document("target.xml")?;
+        let layout = Arc::new(RegisterLayout::parse(&main, |href| self.document(href))?);
+        self.layout = Some(Arc::clone(&layout));
+        Ok(layout)
+    }
+
+    /// One of target.xml's documents, fetched piece by piece.
+    fn document(&mut self, name: &str) -> Result<String> {
+        const LONGEST: usize = 4 << 20;
+        let piece = self.features.packet_size.clamp(160, 64 * 1024) - 32;
+        let mut text = Vec::new();
+        loop {
+            let request = format!("qXfer:features:read:{name}:{:x},{piece:x}", text.len());
+            let answer = self.request(&request)?;
+            let (last, bytes) = match answer.split_first() {
+                Some((b'l', bytes)) => (true, bytes),
+                Some((b'm', bytes)) if !bytes.is_empty() && text.len() < LONGEST => (false, bytes),
+                _ => {
+                    let expected = "piece of a document";
+                    return Err(Error::Garbage { request, answer: excerpt(&answer), expected });
+                }
+            };
+            text.extend_from_slice(bytes);
+            if last {
+                return Ok(String::from_utf8_lossy(&text).into_owned());
+            }
+        }
+    }
+
+    /// All registers of a CPU.
+    ///
+    /// # Errors
+    /// When the answer does not fit target.xml.
+    pub fn registers(&mut self, thread: Thread) -> Result<Registers> {
+        let layout = self.layout()?;
+        self.select(thread)?;
+        let answer = self.request("g")?;
+        Registers::parse(layout, &answer).ok_or_else(|| Error::Garbage {
+            request: "g".to_owned(),
+            answer: excerpt(&answer),
+            expected: "set of registers",
+        })
+    }
+
+    /// One register of a CPU, its bytes in the target's order.
+    ///
+    /// # Errors
+    /// [`Error::NoRegister`], or when the answer has another size than target.xml says.
+    pub fn read_register(&mut self, thread: Thread, name: &str) -> Result<Vec<u8>> {
+        let layout = self.layout()?;
+        let register = layout.find(name).ok_or_else(|| Error::NoRegister(name.to_owned()))?;
+        self.select(thread)?;
+        let request = format!("p{:x}", register.number);
+        let answer = self.request(&request)?;
+        crate::packet::from_hex(&answer).filter(|bytes| bytes.len() == register.bytes()).ok_or_else(|| {
+            Error::Garbage { request, answer: excerpt(&answer), expected: "register of the size described" }
+        })
+    }
+
+    /// Sets one register of a CPU, from bytes in the target's order.
+    ///
+    /// # Errors
+    /// [`Error::NoRegister`], [`Error::Description`] for the wrong number of bytes, or when refused.
+    pub fn write_register(&mut self, thread: Thread, name: &str, bytes: &[u8]) -> Result<()> {
+        let layout = self.layout()?;
+        let register = layout.find(name).ok_or_else(|| Error::NoRegister(name.to_owned()))?;
+        if bytes.len() != register.bytes() {
+            return Err(Error::Description(format!(
+                "`{name}` takes {} bytes, not {}",
+                register.bytes(),
+                bytes.len()
+            )));
+        }
+        self.select(thread)?;
+        self.ok(&format!("P{:x}={}", register.number, crate::packet::to_hex(bytes)))
+    }
+
+    /// The bits of `qqemu.sstepbits` by name, and the ones set now (`qqemu.sstep`).
+    ///
+    /// # Errors
+    /// For a stub that is not QEMU's.
+    pub fn step_masks(&mut self) -> Result<(String, u64)> {
+        let bits = self.request("qqemu.sstepbits")?;
+        let set = self.request("qqemu.sstep")?;
+        let number = set.strip_prefix(b"0x").and_then(hex_number).ok_or_else(|| Error::Garbage {
+            request: "qqemu.sstep".to_owned(),
+            answer: excerpt(&set),
+            expected: "number",
+        })?;
+        Ok((String::from_utf8_lossy(&bits).into_owned(), number))
+    }
+
+    /// Lets every CPU run.
+    ///
+    /// # Errors
+    /// [`Error::Running`] when it runs already.
+    pub fn resume(&mut self) -> Result<()> {
+        self.go("vCont;c")
+    }
+
+    /// Lets one CPU do one instruction; the others stand still, or run if `others_run`.
+    ///
+    /// # Errors
+    /// [`Error::Running`] when the machine runs already.
+    pub fn step(&mut self, thread: Thread, others_run: bool) -> Result<()> {
+        let others = if others_run { ";c" } else { "" };
+        self.go(&format!("vCont;s:{:x}{others}", thread.0))
+    }
+
+    fn go(&mut self, action: &str) -> Result<()> {
+        if self.running {
+            return Err(Error::Running(action.to_owned()));
+        }
+        // From the first byte on: should sending fail half-way, nothing but an interrupt is safe.
+        self.running = true;
+        self.link.send(action.as_bytes(), ANSWER)
+    }
+
+    /// Waits until the machine stops.
+    ///
+    /// # Errors
+    /// [`Error::StillRunning`] after `timeout`; the machine then still runs.
+    pub fn wait(&mut self, timeout: Duration) -> Result<Stop> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Received::Packet(packet) = self.link.receive(left)? else {
+                return Err(Error::StillRunning(timeout));
+            };
+            // `O` is console output from the stub.
+            if let Some(stop) = Stop::parse(&packet) {
+                self.running = false;
+                return Ok(stop);
+            }
+            let unasked = matches!(packet.first(), Some(b'O')) && packet != b"OK";
+            if !unasked {
+                let (request, expected) = ("vCont".to_owned(), "stop reply");
+                return Err(Error::Garbage { request, answer: excerpt(&packet), expected });
+            }
+        }
+    }
+
+    /// Stops a running machine and waits until it has. A stop that happened by itself meanwhile is
+    /// returned instead.
+    ///
+    /// # Errors
+    /// [`Error::StillRunning`] when it does not stop within `timeout`.
+    pub fn interrupt(&mut self, timeout: Duration) -> Result<Stop> {
+        if !self.running {
+            return self.why();
+        }
+        self.link.interrupt(timeout)?;
+        self.wait(timeout)
+    }
+
+    /// Resumes and waits for a stop; when none comes in time, interrupts, and returns `None`.
+    ///
+    /// # Errors
+    /// When the connection fails, or the machine does not even stop when interrupted.
+    pub fn run_for(&mut self, timeout: Duration) -> Result<Option<Stop>> {
+        self.resume()?;
+        match self.wait(timeout) {
+            Ok(stop) => Ok(Some(stop)),
+            Err(Error::StillRunning(_)) => self.interrupt(ANSWER).map(|_| None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the session and lets the machine run. To leave it stopped, drop the stub instead.
+    ///
+    /// # Errors
+    /// [`Error::Running`] when it runs: QEMU takes `D` only from a client whose target is stopped.
+    pub fn detach(mut self) -> Result<()> {
+        self.ok("D")
+    }
+}
