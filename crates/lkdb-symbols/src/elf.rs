@@ -173,7 +173,7 @@ impl<'data> Elf<'data> {
         let headers = self.sections.iter().filter(move |header| header.sh_type(endian) == elf::SHT_NOTE);
         headers
             .filter_map(move |header| header.data(endian, data).ok())
-            .flat_map(move |bytes| notes_in(bytes))
+            .flat_map(notes_in)
             .filter(move |note| note.name == name && note.kind == kind)
             .map(|note| note.descriptor)
     }
