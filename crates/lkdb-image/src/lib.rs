@@ -4,3 +4,5 @@
 
 pub mod archive;
 pub mod compress;
+pub mod config;
+pub mod kernel;

@@ -1,6 +1,7 @@
 //! `lkdb kernel`: getting, listing, describing, configuring and building kernels.
 
 mod fetch;
+mod info;
 mod list;
 mod rm;
 
@@ -15,6 +16,8 @@ pub(crate) enum Command {
     List(list::Args),
     /// Remove fetched kernels
     Rm(rm::Args),
+    /// Describe a kernel image, vmlinux or module: what it is, what it carries, what it lacks
+    Info(info::Args),
 }
 
 pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Status> {
@@ -22,5 +25,6 @@ pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Status>
         Command::Fetch(args) => fetch::run(args, context),
         Command::List(args) => list::run(&args, context),
         Command::Rm(args) => rm::run(&args, context),
+        Command::Info(args) => info::run(&args, context),
     }
 }
