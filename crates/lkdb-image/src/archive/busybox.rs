@@ -68,6 +68,17 @@ pub fn check(binary: &[u8], wanted: Option<&'static Arch>) -> Result<BusyBox, Un
     Ok(BusyBox { version, arch })
 }
 
+/// The loader that a dynamically linked program asks for; `None` for a static one, and for what is no
+/// ELF program.
+#[must_use]
+pub fn loader_of(program: &[u8]) -> Option<String> {
+    match program.get(4) {
+        Some(1) => elf_facts::<FileHeader32<Endianness>>(program),
+        _ => elf_facts::<FileHeader64<Endianness>>(program),
+    }?
+    .1
+}
+
 /// `e_machine`, and the program's loader if it asks for one.
 fn elf_facts<H: FileHeader<Endian = Endianness>>(binary: &[u8]) -> Option<(u16, Option<String>)> {
     let header = H::parse(binary).ok()?;

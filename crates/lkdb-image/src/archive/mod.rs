@@ -23,5 +23,5 @@ mod tests;
 mod tree;
 
 pub use compressor::{Compressor, Packing};
-pub use parts::{Part, Parts, PartsError, append_padding};
+pub use parts::{Part, Parts, PartsError, Records, append_padding};
 pub use tree::{Content, Entry, Kind, Tree, TreeError};

@@ -25,8 +25,9 @@ impl Part<'_> {
     }
 
     /// The files in it, in order, over all archives that lie in it.
-    pub fn records(&self) -> impl Iterator<Item = Result<Record<'_>, ReadError>> {
-        Records { bytes: &self.content, base: 0, reader: None, done: false }
+    #[must_use]
+    pub fn records(&self) -> Records<'_> {
+        Records { bytes: &self.content, base: 0, reader: None, archives: 0, done: false }
     }
 }
 
@@ -130,12 +131,22 @@ impl<'a> Iterator for Parts<'a> {
     }
 }
 
-/// Records of archives one behind the other in one stream.
-struct Records<'a> {
+/// Records of archives one behind the other in one stream. Ends with the first error.
+#[derive(Debug, Clone)]
+pub struct Records<'a> {
     bytes: &'a [u8],
     base: usize,
     reader: Option<Reader<'a>>,
+    archives: usize,
     done: bool,
+}
+
+impl Records<'_> {
+    /// How many archives have begun so far. Inode numbers mean something within one of them only.
+    #[must_use]
+    pub fn archives(&self) -> usize {
+        self.archives
+    }
 }
 
 impl<'a> Iterator for Records<'a> {
@@ -147,6 +158,7 @@ impl<'a> Iterator for Records<'a> {
                 let rest = self.bytes.get(self.base..).unwrap_or_default();
                 let Some(zeros) = rest.iter().position(|&byte| byte != 0) else { break };
                 self.base += zeros;
+                self.archives += 1;
                 self.reader = Some(Reader::new(rest.get(zeros..).unwrap_or_default()));
                 continue;
             };

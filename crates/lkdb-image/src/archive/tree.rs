@@ -116,11 +116,12 @@ pub enum TreeError {
 pub struct Tree<D> {
     entries: BTreeMap<Vec<u8>, Entry<D>>,
     mtime: u32,
+    has_links: bool,
 }
 
 impl<D> Default for Tree<D> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new(), mtime: 0 }
+        Self::new(0)
     }
 }
 
@@ -131,21 +132,23 @@ impl<D> Tree<D> {
     /// An empty tree, in which directories that come about by need are dated `mtime`.
     #[must_use]
     pub fn new(mtime: u32) -> Self {
-        Self { entries: BTreeMap::new(), mtime }
+        Self { entries: BTreeMap::new(), mtime, has_links: false }
     }
 
     /// Adds a file; leading `/` and `./` fall away. Missing parents are made (0755, root's), parents
     /// that are symbolic links are followed, as the kernel does while it unpacks. What was there
-    /// before is replaced, but a directory with files in it only by a directory.
+    /// before is replaced, but a directory with files in it only by a directory. Gives the path that
+    /// it has in the tree, for hard links to name.
     ///
     /// # Errors
     /// If the path leads nowhere below the root, or through something that is no directory.
-    pub fn insert(&mut self, path: impl AsRef<[u8]>, entry: Entry<D>) -> Result<(), TreeError> {
+    pub fn insert(&mut self, path: impl AsRef<[u8]>, entry: Entry<D>) -> Result<Vec<u8>, TreeError> {
         let shown = || String::from_utf8_lossy(path.as_ref()).into_owned();
         let parts = normalise(path.as_ref()).ok_or_else(|| TreeError::BadPath(shown()))?;
         let Some((name, parents)) = parts.split_last() else {
             // The root itself: it has no entry of its own.
-            return if matches!(entry.kind, Kind::Dir) { Ok(()) } else { Err(TreeError::BadPath(shown())) };
+            let dir = matches!(entry.kind, Kind::Dir);
+            return if dir { Ok(Vec::new()) } else { Err(TreeError::BadPath(shown())) };
         };
         let mut full = self.directory(parents, path.as_ref())?;
         push(&mut full, name);
@@ -159,8 +162,27 @@ impl<D> Tree<D> {
         if !matches!(entry.kind, Kind::Dir) && self.has_children(&full) {
             return Err(TreeError::NotEmpty(String::from_utf8_lossy(&full).into_owned()));
         }
-        self.entries.insert(full, entry);
-        Ok(())
+        let links = matches!(entry.kind, Kind::HardLink(_));
+        if let Some(replaced) = self.entries.insert(full.clone(), entry) {
+            self.keep_other_names(&full, replaced);
+        }
+        self.has_links |= links;
+        Ok(full)
+    }
+
+    /// A file that was replaced lives on under its other names: the first of them becomes the file.
+    fn keep_other_names(&mut self, path: &[u8], replaced: Entry<D>) {
+        if !self.has_links || !matches!(replaced.kind, Kind::File(_)) {
+            return;
+        }
+        let mut names = self.entries.iter_mut().filter_map(|(name, entry)| match &mut entry.kind {
+            Kind::HardLink(to) if to == path => Some((name, to)),
+            _ => None,
+        });
+        let Some((heir, _)) = names.next() else { return };
+        let heir = heir.clone();
+        names.for_each(|(_, to)| to.clone_from(&heir));
+        self.entries.insert(heir, replaced);
     }
 
     /// Walks `parents` from the root, making directories and following links; gives the real path.
@@ -214,6 +236,14 @@ impl<D> Tree<D> {
     #[must_use]
     pub fn get(&self, path: impl AsRef<[u8]>) -> Option<&Entry<D>> {
         self.entries.get(path.as_ref())
+    }
+
+    /// The content of the regular file at a path.
+    pub fn content_mut(&mut self, path: impl AsRef<[u8]>) -> Option<&mut D> {
+        match &mut self.entries.get_mut(path.as_ref())?.kind {
+            Kind::File(content) => Some(content),
+            _ => None,
+        }
     }
 
     /// All entries, in archive order.
@@ -279,6 +309,19 @@ mod tests {
             paths(&tree),
             ["bin", "up", "up/lib", "up/lib/x", "usr", "usr/bin", "usr/bin/sh", "usr/lib"]
         );
+    }
+
+    #[test]
+    fn a_replaced_file_lives_on_under_its_other_names() {
+        let mut tree = Tree::<Vec<u8>>::default();
+        tree.insert("a", Entry::file(0o600, *b"old")).unwrap();
+        for name in ["b", "c"] {
+            tree.insert(name, Entry::new(0, Kind::HardLink(b"a".to_vec()))).unwrap();
+        }
+        tree.insert("a", Entry::file(0o644, *b"new")).unwrap();
+        assert_eq!(tree.get("a"), Some(&Entry::file(0o644, *b"new")));
+        assert_eq!(tree.get("b"), Some(&Entry::file(0o600, *b"old")));
+        assert_eq!(tree.get("c").unwrap().kind, Kind::HardLink(b"b".to_vec()));
     }
 
     #[test]

@@ -138,23 +138,6 @@ impl Index {
     pub fn load(&self) -> Loading<'_> {
         Loading::new(self)
     }
-
-    /// `modules.dep` for those modules that `place` gives a path.
-    ///
-    /// `depends` must tell every dependency, which [`Loading`] of one module does.
-    pub fn dep_text<'a>(rows: impl IntoIterator<Item = (&'a str, Vec<&'a str>)>) -> String {
-        let mut text = String::new();
-        for (path, depends) in rows {
-            text.push_str(path);
-            text.push(':');
-            for path in depends {
-                text.push(' ');
-                text.push_str(path);
-            }
-            text.push('\n');
-        }
-        text
-    }
 }
 
 /// Whether `text` fits `pattern`, in which `*` is any bytes, `?` one byte, `[a-c]` one of them.

@@ -119,7 +119,7 @@ struct Root<D> {
 
 impl<D: From<Vec<u8>>> Root<D> {
     fn put(&mut self, path: &str, entry: Entry<D>) -> Result<(), TreeError> {
-        self.tree.insert(path, Entry { mtime: self.mtime, ..entry })
+        self.tree.insert(path, Entry { mtime: self.mtime, ..entry }).map(drop)
     }
 
     fn applets(&mut self, applets: &[Applet]) -> Result<(), TreeError> {

@@ -1,0 +1,7 @@
+//! Module trees on this host: found, indexed, and put into the guest.
+
+mod place;
+mod tree;
+
+pub(super) use place::{Placed, place};
+pub(super) use tree::ModuleTree;

@@ -1,0 +1,292 @@
+//! Puts modules into the guest's tree: those to be loaded with what they need, or all there are.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use lkdb_image::archive::modules::{
+    Index, Module, ModuleInfo, Step, WhatIs, compression_of_file, name_of_file,
+};
+use lkdb_image::archive::{Entry, Tree};
+
+use super::tree::{ModuleTree, module_info, read_module};
+use crate::initramfs::{Source, host};
+
+/// What is to go in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Names, aliases or files, each with parameters behind a space.
+    pub(crate) load: &'a [String],
+    /// Whether the whole tree goes in.
+    pub(crate) all: bool,
+    /// The running kernel's release, if it is known.
+    pub(crate) release: Option<&'a str>,
+    /// What files are dated.
+    pub(crate) mtime: u32,
+}
+
+/// What went in.
+#[derive(Debug, Default)]
+pub(crate) struct Placed {
+    /// Paths in the guest and parameters, in the order of loading.
+    pub(crate) order: Vec<(String, String)>,
+    /// What the user should hear.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Puts `wanted` into `into`. `tree` may be missing when only files are to be loaded.
+pub(crate) fn place(
+    into: &mut Tree<Source>,
+    tree: Option<&ModuleTree>,
+    wanted: Wanted<'_>,
+) -> anyhow::Result<Placed> {
+    let mut placing = Placing::new(tree, wanted)?;
+    let names = placing.names()?;
+    let order = placing.order(&names)?;
+    if let (true, Some(tree)) = (wanted.all, tree) {
+        placing.everything(into, tree)?;
+    }
+    placing.loaded(into, &order)?;
+    Ok(placing.placed)
+}
+
+struct Placing<'a> {
+    wanted: Wanted<'a>,
+    dir: PathBuf,
+    index: Index,
+    /// Modules that were named as files, by name.
+    files: BTreeMap<String, PathBuf>,
+    parameters: BTreeMap<String, String>,
+    infos: BTreeMap<String, ModuleInfo>,
+    release: Option<String>,
+    placed: Placed,
+}
+
+impl<'a> Placing<'a> {
+    fn new(tree: Option<&ModuleTree>, wanted: Wanted<'a>) -> anyhow::Result<Self> {
+        let of_tree = tree.map(|tree| tree.release.as_str());
+        if let (Some(tree), Some(kernel)) = (tree, wanted.release)
+            && tree.release != kernel
+        {
+            bail!(
+                "the modules in {} are for the kernel {}, and the kernel is {kernel}: name its own with --modules",
+                tree.dir.display(),
+                tree.release
+            );
+        }
+        Ok(Self {
+            wanted,
+            dir: tree.map(|tree| tree.dir.clone()).unwrap_or_default(),
+            index: tree.map(|tree| tree.index.clone()).unwrap_or_default(),
+            files: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            infos: BTreeMap::new(),
+            release: wanted.release.or(of_tree).map(str::to_owned),
+            placed: Placed::default(),
+        })
+    }
+
+    /// The modules that the wishes name, in their order.
+    fn names(&mut self) -> anyhow::Result<Vec<String>> {
+        let wishes: Vec<(&str, &str)> = self
+            .wanted
+            .load
+            .iter()
+            .map(|wish| wish.trim().split_once(char::is_whitespace).unwrap_or((wish.trim(), "")))
+            .collect();
+        let mut names = Vec::new();
+        // Files first: one of them may need another that is named later.
+        for (wish, _) in &wishes {
+            if is_file(wish) {
+                self.file(Path::new(wish))?;
+            }
+        }
+        for (wish, parameters) in wishes {
+            let found = match name_of_file(wish).filter(|_| is_file(wish)) {
+                Some(name) => vec![name],
+                None => self.named(wish)?,
+            };
+            for name in &found {
+                self.parameters.insert(name.clone(), parameters.to_owned());
+            }
+            names.extend(found);
+        }
+        Ok(names)
+    }
+
+    fn named(&mut self, wish: &str) -> anyhow::Result<Vec<String>> {
+        match self.index.what_is(wish) {
+            WhatIs::Modules(names) => Ok(names),
+            WhatIs::Builtin => {
+                self.placed.notes.push(format!("{wish} is built into the kernel: nothing to load"));
+                Ok(Vec::new())
+            }
+            WhatIs::Unknown if self.dir.as_os_str().is_empty() => bail!(
+                "cannot load {wish}: no module tree is known; name one with --modules DIR, or the module's file"
+            ),
+            WhatIs::Unknown => bail!(
+                "there is no module {wish} in {} (a file is named with a `/` in it: ./{wish}.ko)",
+                self.dir.display()
+            ),
+        }
+    }
+
+    /// A module outside of the tree: it must be for this kernel.
+    fn file(&mut self, path: &Path) -> anyhow::Result<()> {
+        let Some(name) = path.to_str().and_then(name_of_file) else {
+            bail!("cannot load {}: a module's file is named NAME.ko", path.display());
+        };
+        let info = module_info(path)?;
+        self.same_release(path, &info)?;
+        self.index.add(&name, Module { path: path.display().to_string(), depends: None });
+        self.files.insert(name.clone(), path.to_owned());
+        self.infos.insert(name, info);
+        Ok(())
+    }
+
+    fn same_release(&mut self, path: &Path, info: &ModuleInfo) -> anyhow::Result<()> {
+        match (info.release(), &self.release) {
+            (Some(module), Some(kernel)) if module != kernel => bail!(
+                "{} was built for the kernel {module}, and the kernel is {kernel}: it cannot be loaded there; \
+                 build it against that kernel's headers",
+                path.display()
+            ),
+            (Some(module), None) => self.release = Some(module.to_owned()),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What must be loaded for `names`, in order.
+    fn order(&mut self, names: &[String]) -> anyhow::Result<Vec<String>> {
+        let index = self.index.clone();
+        let mut loading = index.load();
+        for name in names {
+            loading.want(name);
+            loop {
+                match loading.step() {
+                    Step::Done => break,
+                    Step::Ask(module) => loading.tell(&self.info(module)?),
+                    Step::Missing { module, dependency } => bail!(
+                        "the module {module} needs {dependency}, which is neither in the kernel nor in {}: \
+                         name its file with --load too",
+                        if self.dir.as_os_str().is_empty() { "a module tree".into() } else { self.dir.display().to_string() }
+                    ),
+                }
+            }
+        }
+        Ok(loading.order().to_vec())
+    }
+
+    fn info(&mut self, module: &Module) -> anyhow::Result<ModuleInfo> {
+        let name = name_of_file(&module.path).unwrap_or_default();
+        if let Some(info) = self.infos.get(&name) {
+            return Ok(info.clone());
+        }
+        let info = module_info(&self.dir.join(&module.path))?;
+        self.infos.insert(name, info.clone());
+        Ok(info)
+    }
+
+    /// Puts the modules to be loaded at their places, uncompressed: what insmod in the guest can
+    /// unpack depends on how BusyBox was built.
+    fn loaded(&mut self, into: &mut Tree<Source>, order: &[String]) -> anyhow::Result<()> {
+        let root = self.root();
+        for name in order {
+            let Some(module) = self.index.get(name) else { continue };
+            let (host, below) = match self.files.get(name) {
+                Some(file) => (file.clone(), format!("extra/{name}.ko")),
+                None => (self.dir.join(&module.path), below(&module.path)),
+            };
+            let content = if host.to_str().and_then(compression_of_file).is_some() {
+                Source::Bytes(read_module(&host)?)
+            } else {
+                let size = std::fs::metadata(&host).with_context(|| format!("cannot read {}", host.display()))?;
+                Source::File(host, size.len())
+            };
+            let path = format!("{root}/{below}");
+            into.insert(&path, Entry { mtime: self.wanted.mtime, ..Entry::file(0o644, content) })?;
+            let parameters = self.parameters.get(name).cloned().unwrap_or_default();
+            self.placed.order.push((path, parameters));
+        }
+        Ok(())
+    }
+
+    /// Puts in the whole tree, with a modules.dep and modules.alias for modprobe if it has none.
+    fn everything(&mut self, into: &mut Tree<Source>, tree: &ModuleTree) -> anyhow::Result<()> {
+        let root = self.root();
+        let mtime = self.wanted.mtime;
+        if tree.build {
+            for (_, module) in tree.index.iter() {
+                let host = tree.dir.join(&module.path);
+                let size = std::fs::metadata(&host).with_context(|| format!("cannot read {}", host.display()))?.len();
+                let path = format!("{root}/{}", below(&module.path));
+                into.insert(path, Entry { mtime, ..Entry::file(0o644, Source::File(host, size)) })?;
+            }
+        } else {
+            host::overlay(into, &tree.dir, root.as_bytes(), mtime, &["build", "source"])?;
+        }
+        if !tree.has_dep {
+            let (dep, alias) = self.depmod(tree)?;
+            for (name, text) in [("modules.dep", dep), ("modules.alias", alias)] {
+                let entry = Entry::file(0o644, text.into_bytes());
+                into.insert(format!("{root}/{name}"), Entry { mtime, ..entry })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What depmod would write: each module with all it depends on, and for which devices it is.
+    fn depmod(&mut self, tree: &ModuleTree) -> anyhow::Result<(String, String)> {
+        let (mut dep, mut alias) = (String::new(), String::new());
+        let index = &tree.index;
+        for (name, module) in index.iter() {
+            let mut loading = index.load();
+            loading.want(name);
+            loop {
+                match loading.step() {
+                    Step::Done => break,
+                    Step::Ask(module) => loading.tell(&ModuleInfo {
+                        softdeps: Default::default(),
+                        ..self.info(module)?
+                    }),
+                    // Such a module cannot be loaded, whatever the list says.
+                    Step::Missing { .. } => break,
+                }
+            }
+            let _ = write!(dep, "{}:", below(&module.path));
+            // modprobe loads from the last to the first.
+            for depends in loading.order().iter().rev().filter(|depends| *depends != name) {
+                if let Some(depends) = index.get(depends) {
+                    let _ = write!(dep, " {}", below(&depends.path));
+                }
+            }
+            dep.push('\n');
+            for pattern in self.infos.get(name).into_iter().flat_map(|info| &info.aliases) {
+                let _ = writeln!(alias, "alias {pattern} {name}");
+            }
+        }
+        Ok((dep, alias))
+    }
+
+    /// The directory of the modules in the guest.
+    fn root(&self) -> String {
+        format!("/lib/modules/{}", self.release.as_deref().unwrap_or("unknown"))
+    }
+}
+
+/// Whether a wish means a file rather than a name.
+fn is_file(wish: &str) -> bool {
+    (wish.contains('/') || name_of_file(wish).is_some()) && Path::new(wish).is_file()
+}
+
+/// Where a module of a tree goes below the guest's directory of modules.
+fn below(path: &str) -> String {
+    let plain = match compression_of_file(path) {
+        Some(_) => path.rsplit_once('.').map_or(path, |(stem, _)| stem),
+        None => path,
+    };
+    let known = ["kernel/", "updates/", "extra/", "weak-updates/"].into_iter().any(|dir| plain.starts_with(dir));
+    if known { plain.to_owned() } else { format!("kernel/{plain}") }
+}
