@@ -5,6 +5,7 @@
 
 mod cli;
 mod command;
+mod initramfs;
 mod mapped;
 mod output;
 mod progress;

@@ -264,6 +264,15 @@ impl<D> Tree<D> {
     }
 }
 
+impl<D> IntoIterator for Tree<D> {
+    type Item = (Vec<u8>, Entry<D>);
+    type IntoIter = std::collections::btree_map::IntoIter<Vec<u8>, Entry<D>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
 fn push(path: &mut Vec<u8>, name: &[u8]) {
     if !path.is_empty() {
         path.push(b'/');

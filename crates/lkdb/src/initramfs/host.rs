@@ -50,7 +50,7 @@ pub(super) fn add(tree: &mut Tree<Source>, add: &Add, mtime: u32, notes: &mut Ve
     let whole = || format!("cannot add {}", add.host.display());
     let facts = fs::metadata(&add.host).with_context(whole)?;
     if facts.is_dir() {
-        return overlay(tree, &add.host, &add.guest, mtime);
+        return overlay(tree, &add.host, &add.guest, mtime, &[]);
     }
     if facts.is_file() {
         note_dynamic(&add.host, notes);
@@ -70,13 +70,20 @@ fn note_dynamic(host: &Path, notes: &mut Vec<String>) {
     }
 }
 
-/// Adds all that is in the directory `host` below `guest`.
-pub(super) fn overlay(tree: &mut Tree<Source>, host: &Path, guest: &[u8], mtime: u32) -> anyhow::Result<()> {
+/// Adds all that is in the directory `host` below `guest`, but for what is directly in it and in `skip`.
+pub(super) fn overlay(
+    tree: &mut Tree<Source>,
+    host: &Path,
+    guest: &[u8],
+    mtime: u32,
+    skip: &[&str],
+) -> anyhow::Result<()> {
     let facts = fs::metadata(host).with_context(|| format!("cannot read {}", host.display()))?;
     if !facts.is_dir() {
         bail!("{} is not a directory", host.display());
     }
     let mut walk = Walk { tree, mtime, links: HashMap::new() };
+    let top = host;
     let mut left = vec![(host.to_owned(), guest.to_vec(), facts)];
     while let Some((host, guest, facts)) = left.pop() {
         let failed = || format!("cannot add {}", host.display());
@@ -89,6 +96,9 @@ pub(super) fn overlay(tree: &mut Tree<Source>, host: &Path, guest: &[u8], mtime:
         let known = left.len();
         for entry in fs::read_dir(&host).with_context(failed)? {
             let entry = entry.with_context(failed)?;
+            if entry.file_name().to_str().is_some_and(|name| skip.contains(&name)) && host == top {
+                continue;
+            }
             let facts = entry.metadata().with_context(|| format!("cannot add {}", entry.path().display()))?;
             let mut inside = guest.clone();
             inside.push(b'/');

@@ -3,5 +3,5 @@
 mod place;
 mod tree;
 
-pub(super) use place::{Placed, place};
+pub(super) use place::{Wanted, place};
 pub(super) use tree::ModuleTree;

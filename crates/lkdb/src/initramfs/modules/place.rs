@@ -54,6 +54,7 @@ pub(crate) fn place(
 struct Placing<'a> {
     wanted: Wanted<'a>,
     dir: PathBuf,
+    build: bool,
     index: Index,
     /// Modules that were named as files, by name.
     files: BTreeMap<String, PathBuf>,
@@ -78,6 +79,7 @@ impl<'a> Placing<'a> {
         Ok(Self {
             wanted,
             dir: tree.map(|tree| tree.dir.clone()).unwrap_or_default(),
+            build: tree.is_some_and(|tree| tree.build),
             index: tree.map(|tree| tree.index.clone()).unwrap_or_default(),
             files: BTreeMap::new(),
             parameters: BTreeMap::new(),
@@ -197,7 +199,7 @@ impl<'a> Placing<'a> {
             let Some(module) = self.index.get(name) else { continue };
             let (host, below) = match self.files.get(name) {
                 Some(file) => (file.clone(), format!("extra/{name}.ko")),
-                None => (self.dir.join(&module.path), below(&module.path)),
+                None => (self.dir.join(&module.path), below(&module.path, self.build)),
             };
             let content = if host.to_str().and_then(compression_of_file).is_some() {
                 Source::Bytes(read_module(&host)?)
@@ -221,7 +223,7 @@ impl<'a> Placing<'a> {
             for (_, module) in tree.index.iter() {
                 let host = tree.dir.join(&module.path);
                 let size = std::fs::metadata(&host).with_context(|| format!("cannot read {}", host.display()))?.len();
-                let path = format!("{root}/{}", below(&module.path));
+                let path = format!("{root}/{}", below(&module.path, true));
                 into.insert(path, Entry { mtime, ..Entry::file(0o644, Source::File(host, size)) })?;
             }
         } else {
@@ -241,6 +243,8 @@ impl<'a> Placing<'a> {
     fn depmod(&mut self, tree: &ModuleTree) -> anyhow::Result<(String, String)> {
         let (mut dep, mut alias) = (String::new(), String::new());
         let index = &tree.index;
+        // An installed tree went in as it is, compressed modules and all.
+        let place = |path: &str| if tree.build { below(path, true) } else { path.to_owned() };
         for (name, module) in index.iter() {
             let mut loading = index.load();
             loading.want(name);
@@ -255,11 +259,11 @@ impl<'a> Placing<'a> {
                     Step::Missing { .. } => break,
                 }
             }
-            let _ = write!(dep, "{}:", below(&module.path));
+            let _ = write!(dep, "{}:", place(&module.path));
             // modprobe loads from the last to the first.
             for depends in loading.order().iter().rev().filter(|depends| *depends != name) {
                 if let Some(depends) = index.get(depends) {
-                    let _ = write!(dep, " {}", below(&depends.path));
+                    let _ = write!(dep, " {}", place(&depends.path));
                 }
             }
             dep.push('\n');
@@ -281,12 +285,11 @@ fn is_file(wish: &str) -> bool {
     (wish.contains('/') || name_of_file(wish).is_some()) && Path::new(wish).is_file()
 }
 
-/// Where a module of a tree goes below the guest's directory of modules.
-fn below(path: &str) -> String {
+/// Where a module of a tree goes, uncompressed, below the guest's directory of modules.
+fn below(path: &str, build: bool) -> String {
     let plain = match compression_of_file(path) {
         Some(_) => path.rsplit_once('.').map_or(path, |(stem, _)| stem),
         None => path,
     };
-    let known = ["kernel/", "updates/", "extra/", "weak-updates/"].into_iter().any(|dir| plain.starts_with(dir));
-    if known { plain.to_owned() } else { format!("kernel/{plain}") }
+    if build && !plain.starts_with("kernel/") { format!("kernel/{plain}") } else { plain.to_owned() }
 }

@@ -1,0 +1,178 @@
+//! `lkdb initramfs inspect`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use lkdb_image::archive::newc::{Header, Record, file_type};
+use lkdb_image::archive::{Part, Parts, list};
+use lkdb_image::compress::Compression;
+use serde::Serialize;
+
+use crate::initramfs::extract::Gathered;
+use crate::initramfs::facts::HostFacts;
+use crate::mapped;
+use crate::output::{Context, Render, Status};
+
+/// A compressed member may unpack to no more than this.
+const UNPACKED_LIMIT: usize = 4 << 30;
+
+/// Options of the command.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// An initramfs, of any make
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Unpack it into DIR, which must be new or empty
+    #[arg(long, value_name = "DIR")]
+    extract: Option<PathBuf>,
+}
+
+/// What is in an initramfs.
+#[derive(Debug, Default, Serialize)]
+struct Listing {
+    members: Vec<Member>,
+}
+
+/// One archive or compressed stream of it.
+#[derive(Debug, Serialize)]
+struct Member {
+    offset: u64,
+    stored: u64,
+    size: u64,
+    compression: Option<Compression>,
+    files: Vec<Row>,
+}
+
+/// One file.
+#[derive(Debug, Serialize)]
+struct Row {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    mode: String,
+    permissions: u32,
+    uid: u32,
+    gid: u32,
+    links: u32,
+    size: u32,
+    mtime: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<(u32, u32)>,
+    #[serde(skip)]
+    line: Vec<u8>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
+    let bytes = mapped::map(&args.file)?;
+    let host = HostFacts::read();
+    let mut listing = Listing::default();
+    let mut gathered = args.extract.is_some().then(Gathered::default);
+    let mut failed = None;
+    let mut archives = 0;
+    for part in Parts::new(&bytes, UNPACKED_LIMIT) {
+        let part = match part {
+            Ok(part) => part,
+            Err(error) => {
+                failed = Some(anyhow::Error::from(error));
+                break;
+            }
+        };
+        let mut member = Member::of(&part);
+        let mut records = part.records();
+        while let Some(record) = records.next() {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    failed = Some(anyhow::Error::from(error));
+                    break;
+                }
+            };
+            member.files.push(Row::of(&record, &host));
+            if let Some(gathered) = &mut gathered {
+                gathered.take(archives + records.archives(), &record);
+            }
+        }
+        archives += records.archives();
+        listing.members.push(member);
+    }
+    let failed = failed.map(|error| error.context(format!("{} is damaged, or no initramfs", args.file.display())));
+    match (gathered, &args.extract, failed) {
+        (_, Some(_), Some(error)) => Err(error),
+        (Some(gathered), Some(dir), None) => extract(&gathered, dir, context),
+        (_, _, failed) => show(&listing, failed, context),
+    }
+}
+
+fn show(listing: &Listing, failed: Option<anyhow::Error>, context: &Context) -> anyhow::Result<Status> {
+    // What could be read helps to see what is wrong; JSON is one document, here the error.
+    if failed.is_none() || !context.json() {
+        context.show(listing)?;
+    }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    if listing.members.len() > 1 || listing.members.iter().any(|member| member.compression.is_some()) {
+        for member in &listing.members {
+            context.note(member.summary());
+        }
+    }
+    Ok(Status::OK)
+}
+
+fn extract(gathered: &Gathered, dir: &std::path::Path, context: &Context) -> anyhow::Result<Status> {
+    let mut notes = Vec::new();
+    gathered.write(dir, &mut notes).context("nothing was extracted")?;
+    for note in notes {
+        context.note(note);
+    }
+    for refused in &gathered.refused {
+        context.warn(refused);
+    }
+    Ok(if gathered.refused.is_empty() { Status::OK } else { Status::FAILED })
+}
+
+impl Member {
+    fn of(part: &Part<'_>) -> Self {
+        let size = part.content().len() as u64;
+        Self { offset: part.at, stored: part.stored, size, compression: part.compression, files: Vec::new() }
+    }
+
+    fn summary(&self) -> String {
+        let packed = match self.compression {
+            Some(compression) => format!("{compression}, {} bytes unpacked", self.size),
+            None => "not compressed".to_owned(),
+        };
+        format!("at byte {}: {} files, {} bytes, {packed}", self.offset, self.files.len(), self.stored)
+    }
+}
+
+impl Row {
+    fn of(record: &Record<'_>, host: &HostFacts) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let Header { mode, uid, gid, nlink, size, mtime, rdev, .. } = record.header;
+        let kind = mode & file_type::MASK;
+        let mut line = Vec::new();
+        // Writing to memory does not fail.
+        let _ = list::line(record, host, &mut line);
+        Self {
+            path: text(record.name),
+            target: (kind == file_type::SYMLINK).then(|| text(record.data)),
+            mode: list::mode_text(mode),
+            permissions: mode & 0o7777,
+            uid,
+            gid,
+            links: nlink,
+            size,
+            mtime,
+            device: matches!(kind, file_type::CHAR | file_type::BLOCK).then_some(rdev),
+            line,
+        }
+    }
+}
+
+impl Render for Listing {
+    fn render(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.members.iter().flat_map(|member| &member.files).try_for_each(|row| out.write_all(&row.line))
+    }
+}
