@@ -51,7 +51,9 @@ impl Gathered {
             file_type::BLOCK => Kind::BlockDevice(major, minor),
             file_type::FIFO => Kind::Fifo,
             file_type::SOCKET => Kind::Socket,
-            other => bail!("`{}` is of no kind that is known ({other:o})", String::from_utf8_lossy(record.name)),
+            other => {
+                bail!("`{}` is of no kind that is known ({other:o})", String::from_utf8_lossy(record.name))
+            }
         };
         self.tree.insert(record.name, entry(record, kind))?;
         Ok(())
@@ -62,7 +64,9 @@ impl Gathered {
         let header = &record.header;
         let key = (archive, header.device, header.ino);
         let first = if header.nlink > 1 { self.links.get(&key) } else { None };
-        let Some(first) = first.filter(|first| matches!(self.tree.get(first), Some(Entry { kind: Kind::File(_), .. }))) else {
+        let Some(first) =
+            first.filter(|first| matches!(self.tree.get(first), Some(Entry { kind: Kind::File(_), .. })))
+        else {
             let path = self.tree.insert(record.name, entry(record, Kind::File(record.data.to_vec())))?;
             if header.nlink > 1 {
                 self.links.insert(key, path);
@@ -84,7 +88,8 @@ impl Gathered {
         let failed = || format!("cannot extract into {}", dir.display());
         let parent = dir.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
         let temporary = tempfile::Builder::new().prefix(".lkdb-").tempdir_in(parent).with_context(failed)?;
-        let mut out = Unpacking { dir: temporary.path(), root: rustix::process::geteuid().is_root(), devices: 0 };
+        let mut out =
+            Unpacking { dir: temporary.path(), root: rustix::process::geteuid().is_root(), devices: 0 };
         out.all(&self.tree).with_context(failed)?;
         if out.devices > 0 {
             notes.push(format!("{} device files were left out: only root can make them", out.devices));
@@ -117,7 +122,8 @@ impl Unpacking<'_> {
             tree.iter().partition(|(_, entry)| matches!(entry.kind, Kind::HardLink(_)));
         for (path, entry) in files.iter().chain(&links) {
             let at = self.place(path);
-            self.make(&at, entry).with_context(|| format!("{}", Path::new(std::ffi::OsStr::from_bytes(path)).display()))?;
+            self.make(&at, entry)
+                .with_context(|| format!("{}", Path::new(std::ffi::OsStr::from_bytes(path)).display()))?;
         }
         for (path, entry) in files.iter().rev().filter(|(_, entry)| matches!(entry.kind, Kind::Dir)) {
             self.attributes(&self.place(path), entry)?;
@@ -141,8 +147,12 @@ impl Unpacking<'_> {
                 }
                 return Ok(());
             }
-            Kind::CharDevice(major, minor) if self.root => node(at, FileType::CharacterDevice, (*major, *minor))?,
-            Kind::BlockDevice(major, minor) if self.root => node(at, FileType::BlockDevice, (*major, *minor))?,
+            Kind::CharDevice(major, minor) if self.root => {
+                node(at, FileType::CharacterDevice, (*major, *minor))?
+            }
+            Kind::BlockDevice(major, minor) if self.root => {
+                node(at, FileType::BlockDevice, (*major, *minor))?
+            }
             Kind::CharDevice(..) | Kind::BlockDevice(..) => {
                 self.devices += 1;
                 return Ok(());

@@ -46,7 +46,12 @@ impl Add {
 }
 
 /// Adds a file, or a directory with all that is in it. A link that `host` itself is, is followed.
-pub(super) fn add(tree: &mut Tree<Source>, add: &Add, mtime: u32, notes: &mut Vec<String>) -> anyhow::Result<()> {
+pub(super) fn add(
+    tree: &mut Tree<Source>,
+    add: &Add,
+    mtime: u32,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<()> {
     let whole = || format!("cannot add {}", add.host.display());
     let facts = fs::metadata(&add.host).with_context(whole)?;
     if facts.is_dir() {

@@ -26,9 +26,14 @@ impl KernelFacts {
         let failed = || format!("cannot use the kernel {}", path.display());
         if BzImage::is_one(&bytes) {
             let header = BzImage::parse(&bytes).with_context(failed)?;
-            let release = header.version.as_deref().and_then(|text| text.split(' ').next()).map(str::to_owned);
+            let release =
+                header.version.as_deref().and_then(|text| text.split(' ').next()).map(str::to_owned);
             if let (Some(release), Some(config)) = (&release, config_beside(path, release.as_deref())) {
-                return Ok(Self { arch: &arch::X86_64, release: Some(release.clone()), config: Some(config) });
+                return Ok(Self {
+                    arch: &arch::X86_64,
+                    release: Some(release.clone()),
+                    config: Some(config),
+                });
             }
         }
         let info = kernel::describe(&bytes).with_context(failed)?;
@@ -58,7 +63,8 @@ pub(crate) fn modules_of(image: &Path, release: Option<&str>) -> Option<PathBuf>
     let mut places: Vec<PathBuf> =
         build.into_iter().filter(|dir| dir.join("include/config/kernel.release").is_file()).collect();
     if let Some(release) = release {
-        let installed = ["../lib/modules", "../usr/lib/modules", ".."].map(|below| dir.join(below).join(release));
+        let installed =
+            ["../lib/modules", "../usr/lib/modules", ".."].map(|below| dir.join(below).join(release));
         places.extend(installed);
         places.push(Path::new("/lib/modules").join(release));
     }

@@ -11,8 +11,8 @@ mod host;
 pub(crate) mod kernel;
 mod modules;
 mod source;
-mod zone;
 mod write;
+mod zone;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -244,11 +244,17 @@ fn packing(options: &InitramfsOptions<'_>) -> anyhow::Result<Packing> {
     if !config.is_built_in("BLK_DEV_INITRD") {
         bail!("the kernel cannot use an initramfs: its config has no CONFIG_BLK_DEV_INITRD");
     }
-    let Some(option) = packing.compression().and_then(|kind| kind.initrd_option()) else { return Ok(packing) };
+    let Some(option) = packing.compression().and_then(|kind| kind.initrd_option()) else {
+        return Ok(packing);
+    };
     if !config.is_built_in(option) {
         let can: Vec<_> = Packing::ALL
             .into_iter()
-            .filter(|other| other.compression().is_none_or(|kind| kind.initrd_option().is_some_and(|option| config.is_built_in(option))))
+            .filter(|other| {
+                other
+                    .compression()
+                    .is_none_or(|kind| kind.initrd_option().is_some_and(|option| config.is_built_in(option)))
+            })
             .map(Packing::name)
             .collect();
         bail!(
@@ -280,7 +286,11 @@ fn loads(options: &InitramfsOptions<'_>) -> anyhow::Result<Vec<String>> {
 
 /// The options (with `CONFIG_`) that a kernel lacks for 9p shares.
 pub(crate) fn missing_for_shares(config: &Config) -> Vec<String> {
-    NINE_P.into_iter().filter(|option| !config.is_on(option)).map(|option| format!("CONFIG_{option}")).collect()
+    NINE_P
+        .into_iter()
+        .filter(|option| !config.is_on(option))
+        .map(|option| format!("CONFIG_{option}"))
+        .collect()
 }
 
 /// The tree that modules come from, where any is needed.

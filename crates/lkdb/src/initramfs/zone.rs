@@ -77,9 +77,10 @@ impl<'a> Block<'a> {
         let (indexes, rest) = rest.split_at_checked(times)?;
         let types = rest.get(..types * 6)?;
         let offset = |index: usize| types.chunks_exact(6).nth(index)?.get(..4).map(number);
-        let transitions = moments.chunks_exact(width).zip(indexes).map(|(moment, index)| {
-            Some((number(moment), offset((*index).into())?))
-        });
+        let transitions = moments
+            .chunks_exact(width)
+            .zip(indexes)
+            .map(|(moment, index)| Some((number(moment), offset((*index).into())?)));
         Some(Zone { first: offset(0)?, transitions: transitions.collect::<Option<_>>()? })
     }
 }

@@ -97,13 +97,16 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Status> {
 
 fn options(args: Args) -> anyhow::Result<InitramfsOptions<'static>> {
     let facts = args.kernel.as_deref().map(KernelFacts::of_image).transpose()?;
-    let host = || Arch::by_name(std::env::consts::ARCH).context("lkdb knows x86_64 and aarch64 only: name a --kernel");
+    let host = || {
+        Arch::by_name(std::env::consts::ARCH).context("lkdb knows x86_64 and aarch64 only: name a --kernel")
+    };
     let arch = match &facts {
         Some(facts) => facts.arch,
         None => host()?,
     };
     let (release, config) = facts.map(|facts| (facts.release, facts.config)).unwrap_or_default();
-    let beside = args.kernel.as_deref().and_then(|kernel| initramfs::kernel::modules_of(kernel, release.as_deref()));
+    let beside =
+        args.kernel.as_deref().and_then(|kernel| initramfs::kernel::modules_of(kernel, release.as_deref()));
     let plain = InitramfsOptions::new(arch);
     Ok(InitramfsOptions {
         all_modules: args.all_modules || args.modules.is_some() && args.load.is_empty(),

@@ -96,7 +96,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
         archives += records.archives();
         listing.members.push(member);
     }
-    let failed = failed.map(|error| error.context(format!("{} is damaged, or no initramfs", args.file.display())));
+    let failed =
+        failed.map(|error| error.context(format!("{} is damaged, or no initramfs", args.file.display())));
     match (gathered, &args.extract, failed) {
         (_, Some(_), Some(error)) => Err(error),
         (Some(gathered), Some(dir), None) => extract(&gathered, dir, context),

@@ -173,7 +173,11 @@ impl<'a> Placing<'a> {
                     Step::Missing { module, dependency } => bail!(
                         "the module {module} needs {dependency}, which is neither in the kernel nor in {}: \
                          name its file with --load too",
-                        if self.dir.as_os_str().is_empty() { "a module tree".into() } else { self.dir.display().to_string() }
+                        if self.dir.as_os_str().is_empty() {
+                            "a module tree".into()
+                        } else {
+                            self.dir.display().to_string()
+                        }
                     ),
                 }
             }
@@ -204,7 +208,8 @@ impl<'a> Placing<'a> {
             let content = if host.to_str().and_then(compression_of_file).is_some() {
                 Source::Bytes(read_module(&host)?)
             } else {
-                let size = std::fs::metadata(&host).with_context(|| format!("cannot read {}", host.display()))?;
+                let size =
+                    std::fs::metadata(&host).with_context(|| format!("cannot read {}", host.display()))?;
                 Source::File(host, size.len())
             };
             let path = format!("{root}/{below}");
@@ -222,7 +227,9 @@ impl<'a> Placing<'a> {
         if tree.build {
             for (_, module) in tree.index.iter() {
                 let host = tree.dir.join(&module.path);
-                let size = std::fs::metadata(&host).with_context(|| format!("cannot read {}", host.display()))?.len();
+                let size = std::fs::metadata(&host)
+                    .with_context(|| format!("cannot read {}", host.display()))?
+                    .len();
                 let path = format!("{root}/{}", below(&module.path, true));
                 into.insert(path, Entry { mtime, ..Entry::file(0o644, Source::File(host, size)) })?;
             }
@@ -251,10 +258,9 @@ impl<'a> Placing<'a> {
             loop {
                 match loading.step() {
                     Step::Done => break,
-                    Step::Ask(module) => loading.tell(&ModuleInfo {
-                        softdeps: Default::default(),
-                        ..self.info(module)?
-                    }),
+                    Step::Ask(module) => {
+                        loading.tell(&ModuleInfo { softdeps: Default::default(), ..self.info(module)? })
+                    }
                     // Such a module cannot be loaded, whatever the list says.
                     Step::Missing { .. } => break,
                 }

@@ -30,7 +30,8 @@ impl ModuleTree {
     /// The tree that `dir` is, or that lies in it as `lib/modules/RELEASE` or `RELEASE`. With several
     /// releases there, `release` says which.
     pub(crate) fn open(dir: &Path, release: Option<&str>) -> anyhow::Result<Self> {
-        let dir = dir.canonicalize().with_context(|| format!("cannot read the modules in {}", dir.display()))?;
+        let dir =
+            dir.canonicalize().with_context(|| format!("cannot read the modules in {}", dir.display()))?;
         if is_build(&dir) {
             return Self::of_build(dir);
         }
@@ -40,7 +41,11 @@ impl ModuleTree {
         let mut releases = Vec::new();
         for below in ["lib/modules", "usr/lib/modules", "."] {
             let Ok(entries) = fs::read_dir(dir.join(below)) else { continue };
-            releases.extend(entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(|dir| is_installed(dir)));
+            releases.extend(
+                entries
+                    .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+                    .filter(|dir| is_installed(dir)),
+            );
         }
         let named = |path: &&PathBuf| path.file_name().and_then(|name| name.to_str()) == release;
         match (releases.iter().find(named), releases.as_slice()) {
@@ -51,7 +56,11 @@ impl ModuleTree {
                 dir.display()
             ),
             (None, _) => {
-                let names: Vec<_> = releases.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy()).collect();
+                let names: Vec<_> = releases
+                    .iter()
+                    .filter_map(|path| path.file_name())
+                    .map(|name| name.to_string_lossy())
+                    .collect();
                 bail!(
                     "{} holds modules of several kernels ({}): name one of the directories{}",
                     dir.display(),
@@ -90,7 +99,8 @@ impl ModuleTree {
 
     fn with_extras(mut self) -> anyhow::Result<Self> {
         let text = |name: &str| read_text(&self.dir.join(name)).map(Option::unwrap_or_default);
-        let (builtin, softdep, alias) = (text("modules.builtin")?, text("modules.softdep")?, text("modules.alias")?);
+        let (builtin, softdep, alias) =
+            (text("modules.builtin")?, text("modules.softdep")?, text("modules.alias")?);
         self.index.add_builtin(&builtin);
         self.index.add_softdep(&softdep);
         self.index.add_aliases(&alias);
@@ -107,11 +117,14 @@ fn is_build(dir: &Path) -> bool {
 
 fn is_installed(dir: &Path) -> bool {
     let marks = ["modules.dep", "modules.order", "modules.builtin"];
-    marks.into_iter().any(|mark| dir.join(mark).is_file()) || dir.join("kernel").is_dir() && named_as_release(dir)
+    marks.into_iter().any(|mark| dir.join(mark).is_file())
+        || dir.join("kernel").is_dir() && named_as_release(dir)
 }
 
 fn named_as_release(dir: &Path) -> bool {
-    dir.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(|c: char| c.is_ascii_digit()))
+    dir.file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// A text file that may be missing.
