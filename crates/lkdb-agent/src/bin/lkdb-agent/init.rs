@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -59,9 +59,7 @@ fn leave_agent(command_line: &str) -> io::Result<()> {
 }
 
 fn command_line() -> io::Result<String> {
-    let procfs = private_procfs()?;
-    let file = rustix::fs::openat(&procfs, "cmdline", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    io::read_to_string(std::fs::File::from(file))
+    kernel::read_in(private_procfs()?.as_fd(), "cmdline")
 }
 
 /// A procfs that is mounted nowhere any more, held by this descriptor alone.

@@ -1,6 +1,6 @@
 //! Following init to another root: after `switch_root` commands must run in the system it started.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 
@@ -16,6 +16,11 @@ impl InitRoot {
     /// Takes hold, with a procfs of our own; `None` where the kernel has no procfs.
     pub(crate) fn open() -> Option<Self> {
         init::private_procfs().ok().map(|procfs| Self { procfs })
+    }
+
+    /// That procfs.
+    pub(crate) fn procfs(&self) -> BorrowedFd<'_> {
+        self.procfs.as_fd()
     }
 
     /// Makes process 1's root ours.

@@ -20,9 +20,9 @@ const MAX_CHANNELS: usize = 256;
 /// Serves the port until it is gone.
 pub(crate) fn serve(port: Port, root: Option<InitRoot>) -> io::Result<()> {
     let outbox = Arc::new(Outbox::default());
+    let hello = kernel::hello(root.as_ref().map(InitRoot::procfs));
     let mut server =
         Server { outbox: Arc::clone(&outbox), root, channels: HashMap::new(), received: 0, acknowledged: 0 };
-    let hello = kernel::hello();
     outbox.about_line(Report::Hello(hello.clone()));
     let writer = {
         let port = port.clone();
