@@ -1,3 +1,4 @@
 //! See the crate's description.
 
 pub mod agent;
+pub mod host;
