@@ -16,7 +16,7 @@ pub(super) fn texts<D>(wishes: &Wishes<D>) -> Vec<(&'static str, u32, String)> {
         (
             "etc/passwd",
             0o644,
-            "root::0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n".to_owned(),
+            "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n".to_owned(),
         ),
         ("etc/group", 0o644, "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n".to_owned()),
         ("etc/hosts", 0o644, format!("127.0.0.1\tlocalhost {}\n", wishes.hostname)),
@@ -62,11 +62,12 @@ fn inittab<D>(wishes: &Wishes<D>) -> String {
     if wishes.vt == Some(true) && console != "tty1" {
         text.push_str("tty1::askfirst:-/bin/sh\n");
     }
+    // umount complains about the root, which no one can unmount.
     text.push_str(
         "::restart:/sbin/init\n\
-         ::ctrlaltdel:/bin/umount -a -r\n\
+         ::ctrlaltdel:/bin/umount -a -r 2>/dev/null\n\
          ::ctrlaltdel:/sbin/reboot\n\
-         ::shutdown:/bin/umount -a -r\n",
+         ::shutdown:/bin/umount -a -r 2>/dev/null\n",
     );
     text
 }
@@ -79,7 +80,10 @@ tty[0-9]* 0:5 0620
 tty[A-Z]+[0-9]* 0:5 0660
 ";
 
+/// A terminal's size given on the kernel's command line (`LINES=40 COLUMNS=120`, which the kernel hands
+/// to init as environment) is told to the serial line; without one, the shell asks the terminal.
 const PROFILE: &str = "\
 export PATH=/sbin:/bin:/usr/sbin:/usr/bin HOME=/root
 PS1='\\w \\$ '
+[ \"$LINES\" ] && [ \"$COLUMNS\" ] && stty rows \"$LINES\" cols \"$COLUMNS\" 2>/dev/null
 ";

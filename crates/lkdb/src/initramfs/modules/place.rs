@@ -44,8 +44,14 @@ pub(crate) fn place(
     let mut placing = Placing::new(tree, wanted)?;
     let names = placing.names()?;
     let order = placing.order(&names)?;
-    if let (true, Some(tree)) = (wanted.all, tree) {
-        placing.everything(into, tree)?;
+    match tree {
+        Some(tree) if wanted.all => placing.everything(into, tree)?,
+        // modprobe and modinfo in the guest look for this file.
+        _ if !order.is_empty() => {
+            let (dep, _) = placing.depmod(order.iter().map(String::as_str), false)?;
+            placing.text(into, "modules.dep", dep)?;
+        }
+        _ => {}
     }
     placing.loaded(into, &order)?;
     Ok(placing.placed)
@@ -201,10 +207,8 @@ impl<'a> Placing<'a> {
         let root = self.root();
         for name in order {
             let Some(module) = self.index.get(name) else { continue };
-            let (host, below) = match self.files.get(name) {
-                Some(file) => (file.clone(), format!("extra/{name}.ko")),
-                None => (self.dir.join(&module.path), below(&module.path, self.build)),
-            };
+            let below = self.guest(name, module);
+            let host = self.files.get(name).cloned().unwrap_or_else(|| self.dir.join(&module.path));
             let content = if host.to_str().and_then(compression_of_file).is_some() {
                 Source::Bytes(read_module(&host)?)
             } else {
@@ -237,39 +241,38 @@ impl<'a> Placing<'a> {
             host::overlay(into, &tree.dir, root.as_bytes(), mtime, &["build", "source"])?;
         }
         if !tree.has_dep {
-            let (dep, alias) = self.depmod(tree)?;
-            for (name, text) in [("modules.dep", dep), ("modules.alias", alias)] {
-                let entry = Entry::file(0o644, text.into_bytes());
-                into.insert(format!("{root}/{name}"), Entry { mtime, ..entry })?;
-            }
+            // An installed tree went in as it is, compressed modules and all.
+            let as_is = !tree.build;
+            let (dep, alias) = self.depmod(tree.index.iter().map(|(name, _)| name), as_is)?;
+            self.text(into, "modules.dep", dep)?;
+            self.text(into, "modules.alias", alias)?;
         }
         Ok(())
     }
 
+    /// Puts one of depmod's files in.
+    fn text(&self, into: &mut Tree<Source>, name: &str, text: String) -> anyhow::Result<()> {
+        let entry = Entry { mtime: self.wanted.mtime, ..Entry::file(0o644, text.into_bytes()) };
+        into.insert(format!("{}/{name}", self.root()), entry)?;
+        Ok(())
+    }
+
     /// What depmod would write: each module with all it depends on, and for which devices it is.
-    fn depmod(&mut self, tree: &ModuleTree) -> anyhow::Result<(String, String)> {
+    /// `as_is`: with the tree's own paths.
+    fn depmod<'n>(
+        &mut self,
+        names: impl Iterator<Item = &'n str>,
+        as_is: bool,
+    ) -> anyhow::Result<(String, String)> {
         let (mut dep, mut alias) = (String::new(), String::new());
-        let index = &tree.index;
-        // An installed tree went in as it is, compressed modules and all.
-        let place = |path: &str| if tree.build { below(path, true) } else { path.to_owned() };
-        for (name, module) in index.iter() {
-            let mut loading = index.load();
-            loading.want(name);
-            loop {
-                match loading.step() {
-                    Step::Done => break,
-                    Step::Ask(module) => {
-                        loading.tell(&ModuleInfo { softdeps: Default::default(), ..self.info(module)? })
-                    }
-                    // Such a module cannot be loaded, whatever the list says.
-                    Step::Missing { .. } => break,
-                }
-            }
-            let _ = write!(dep, "{}:", place(&module.path));
-            // modprobe loads from the last to the first.
-            for depends in loading.order().iter().rev().filter(|depends| *depends != name) {
-                if let Some(depends) = index.get(depends) {
-                    let _ = write!(dep, " {}", place(&depends.path));
+        let index = self.index.clone();
+        for name in names {
+            let Some(module) = index.get(name) else { continue };
+            let depends = self.depends(&index, name)?;
+            let _ = write!(dep, "{}:", self.path(name, module, as_is));
+            for name in &depends {
+                if let Some(module) = index.get(name) {
+                    let _ = write!(dep, " {}", self.path(name, module, as_is));
                 }
             }
             dep.push('\n');
@@ -278,6 +281,36 @@ impl<'a> Placing<'a> {
             }
         }
         Ok((dep, alias))
+    }
+
+    /// All that a module depends on; modprobe loads from the last to the first.
+    fn depends(&mut self, index: &Index, name: &str) -> anyhow::Result<Vec<String>> {
+        let mut loading = index.load();
+        loading.want(name);
+        loop {
+            match loading.step() {
+                Step::Ask(module) => {
+                    let info = self.info(module)?;
+                    loading.tell(&ModuleInfo { depends: info.depends, ..ModuleInfo::default() });
+                }
+                // One with something missing cannot be loaded, whatever the list says.
+                Step::Done | Step::Missing { .. } => break,
+            }
+        }
+        Ok(loading.order().iter().rev().filter(|other| *other != name).cloned().collect())
+    }
+
+    fn path(&self, name: &str, module: &Module, as_is: bool) -> String {
+        if as_is { module.path.clone() } else { self.guest(name, module) }
+    }
+
+    /// Where a module that is loaded at boot is, below the directory of modules.
+    fn guest(&self, name: &str, module: &Module) -> String {
+        if self.files.contains_key(name) {
+            format!("extra/{name}.ko")
+        } else {
+            below(&module.path, self.build)
+        }
     }
 
     /// The directory of the modules in the guest.
