@@ -287,15 +287,10 @@ impl<'a> Placing<'a> {
     fn depends(&mut self, index: &Index, name: &str) -> anyhow::Result<Vec<String>> {
         let mut loading = index.load();
         loading.want(name);
-        loop {
-            match loading.step() {
-                Step::Ask(module) => {
-                    let info = self.info(module)?;
-                    loading.tell(&ModuleInfo { depends: info.depends, ..ModuleInfo::default() });
-                }
-                // One with something missing cannot be loaded, whatever the list says.
-                Step::Done | Step::Missing { .. } => break,
-            }
+        // One with something missing cannot be loaded, whatever the list says.
+        while let Step::Ask(module) = loading.step() {
+            let info = self.info(module)?;
+            loading.tell(&ModuleInfo { depends: info.depends, ..ModuleInfo::default() });
         }
         Ok(loading.order().iter().rev().filter(|other| *other != name).cloned().collect())
     }
