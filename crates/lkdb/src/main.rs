@@ -5,10 +5,17 @@
 
 mod cli;
 mod command;
+mod exit_status;
+mod guest_command;
 mod initramfs;
+mod kernel_choice;
+mod launch;
 mod mapped;
+mod options;
 mod output;
 mod progress;
+mod terminal;
+mod whereabouts;
 
 use std::process::ExitCode;
 

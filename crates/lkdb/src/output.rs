@@ -76,6 +76,11 @@ impl Context {
         }
     }
 
+    /// One line on stderr about how it ended, `--json` or not.
+    pub(crate) fn say(&self, text: impl std::fmt::Display) {
+        let _ = writeln!(anstream::stderr(), "lkdb: {text}");
+    }
+
     /// One line on stderr that must be seen, `--json` or not.
     pub(crate) fn warn(&self, text: impl std::fmt::Display) {
         let _ = writeln!(anstream::stderr(), "lkdb: warning: {text}");

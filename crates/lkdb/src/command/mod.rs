@@ -5,6 +5,7 @@ mod busybox;
 mod doctor;
 mod gdb;
 mod initramfs;
+pub(crate) mod internal;
 mod kernel;
 mod machines;
 
@@ -36,6 +37,12 @@ pub(crate) enum Command {
     Initramfs(initramfs::Command),
     /// Check what this host has and lacks, and how to mend it
     Doctor(doctor::Args),
+    #[command(hide = true)]
+    Supervise(internal::SuperviseArgs),
+    #[command(hide = true)]
+    Tether(internal::TetherArgs),
+    #[command(hide = true)]
+    StubPipe(internal::StubPipeArgs),
 }
 
 /// Runs one command.
@@ -43,13 +50,16 @@ pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Status>
     match command {
         Command::Gdb(args) => gdb::run(args, context),
         Command::Boot(args) => boot::run(args, context),
-        Command::Ls(args) => machines::ls(args, context),
-        Command::Console(args) => machines::console(args, context),
+        Command::Ls(args) => machines::ls(&args, context),
+        Command::Console(args) => machines::console(&args, context),
         Command::Exec(args) => machines::exec(args, context),
-        Command::Stop(args) => machines::stop(args, context),
+        Command::Stop(args) => machines::stop(&args, context),
         Command::Kernel(command) => kernel::run(command, context),
         Command::Busybox(command) => busybox::run(command, context),
         Command::Initramfs(command) => initramfs::run(command, context),
         Command::Doctor(args) => doctor::run(&args, context),
+        Command::Supervise(args) => internal::supervise(&args),
+        Command::Tether(args) => internal::tether(&args),
+        Command::StubPipe(args) => internal::stub_pipe(&args, context),
     }
 }

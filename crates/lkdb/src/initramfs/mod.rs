@@ -28,6 +28,9 @@ pub(crate) use kernel::KernelFacts;
 use modules::{ModuleTree, Wanted};
 pub(crate) use source::Source;
 
+/// Where lkdb's agent lies in an initramfs of the user's, to be its first process.
+pub(crate) const WRAPPED_INIT: &str = "/lkdb/init";
+
 /// What an initramfs is to hold and to be like.
 #[derive(Debug, Clone)]
 pub(crate) struct InitramfsOptions<'a> {
@@ -214,7 +217,7 @@ fn root(
         }
         let mut tree = Tree::new(options.mtime);
         if let Some(agent) = agent {
-            tree.insert("sbin/lkdb-agent", Entry { mtime: options.mtime, ..Entry::file(0o755, agent) })?;
+            tree.insert(WRAPPED_INIT.trim_start_matches('/'), Entry { mtime: options.mtime, ..Entry::file(0o755, agent) })?;
         }
         return Ok((tree, None));
     }

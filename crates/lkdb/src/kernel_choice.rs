@@ -1,0 +1,96 @@
+//! Which kernel is meant: `--kernel`, `--vmlinux` and their like, turned into one set of files that fit.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use lkdb_artifacts::{Cache, KernelSet};
+use lkdb_base::BuildId;
+use lkdb_base::arch::X86_64;
+use lkdb_image::config::Config;
+use lkdb_image::kernel;
+
+use crate::initramfs::KernelFacts;
+use crate::initramfs::kernel::modules_of;
+use crate::mapped;
+use crate::options::MachineOptions;
+
+/// A kernel, and what is known of its configuration.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub(crate) kernel: KernelSet,
+    pub(crate) config: Option<Config>,
+}
+
+/// Finds the kernel that the options mean, and checks that image and vmlinux are of one build.
+pub(crate) fn choose(options: &MachineOptions) -> anyhow::Result<Chosen> {
+    let mut chosen = named(options.kernel.as_deref())?;
+    let set = &mut chosen.kernel;
+    if let Some(vmlinux) = &options.vmlinux {
+        set.set_vmlinux(vmlinux)?;
+    }
+    for (given, place) in [(&options.modules, &mut set.modules), (&options.source, &mut set.source)] {
+        if let Some(dir) = given {
+            let dir = dir.canonicalize().with_context(|| format!("cannot open {}", dir.display()))?;
+            *place = Some(dir);
+        }
+    }
+    // What came from a package was compared when it was fetched.
+    if options.vmlinux.is_some() || options.kernel.as_deref().is_some_and(is_path) {
+        check_same_build(set)?;
+    }
+    Ok(chosen)
+}
+
+fn named(name: Option<&str>) -> anyhow::Result<Chosen> {
+    let cache = Cache::open()?;
+    let set = match name {
+        None => cache.newest(&X86_64)?,
+        Some(name) if Path::new(name).is_dir() => KernelSet::from_build_tree(Path::new(name))?,
+        Some(name) if Path::new(name).is_file() => return from_image(Path::new(name)),
+        Some(name) if is_path(name) => bail!("there is no file {name}"),
+        Some(name) => cache.kernel(name)?,
+    };
+    let config = set.config.as_deref().map(read_config).transpose()?;
+    Ok(Chosen { kernel: set, config })
+}
+
+fn read_config(path: &Path) -> anyhow::Result<Config> {
+    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Config::parse(&String::from_utf8_lossy(&text)))
+}
+
+fn is_path(name: &str) -> bool {
+    name.contains('/') || Path::new(name).exists()
+}
+
+fn from_image(path: &Path) -> anyhow::Result<Chosen> {
+    let facts = KernelFacts::of_image(path)?;
+    let mut kernel = KernelSet::from_files(path, None, facts.arch)?;
+    kernel.modules = modules_of(&kernel.image, facts.release.as_deref());
+    if let Some(release) = facts.release {
+        kernel.release = release;
+    }
+    Ok(Chosen { kernel, config: facts.config })
+}
+
+/// Compares the build IDs of image and vmlinux: with files of two builds every line would be a lie.
+fn check_same_build(set: &KernelSet) -> anyhow::Result<()> {
+    let Some(vmlinux) = &set.vmlinux else { return Ok(()) };
+    let (Some(of_image), Some(of_vmlinux)) = (build_id(&set.image)?, build_id(vmlinux)?) else {
+        return Ok(());
+    };
+    if of_image != of_vmlinux {
+        bail!(
+            "{} and {} are of different builds: build IDs {of_image} and {of_vmlinux}; give the vmlinux that was built with the image",
+            set.image.display(),
+            vmlinux.display(),
+        );
+    }
+    Ok(())
+}
+
+fn build_id(path: &Path) -> anyhow::Result<Option<BuildId>> {
+    let bytes = mapped::map(path)?;
+    kernel::build_id(&bytes).with_context(|| path.display().to_string())
+}
