@@ -220,13 +220,9 @@ impl Machine {
         let mut buffer = [0; 4096];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = recvmsg(
-            &control,
-            &mut [IoSliceMut::new(&mut buffer)],
-            &mut ancillary,
-            RecvFlags::CMSG_CLOEXEC,
-        )
-        .map_err(|errno| self.nonsense(format!("lent no stub: {errno}")))?;
+        let received =
+            recvmsg(&control, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+                .map_err(|errno| self.nonsense(format!("lent no stub: {errno}")))?;
         self.understand(buffer.get(..received.bytes).unwrap_or_default())?;
         let stub = ancillary.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),

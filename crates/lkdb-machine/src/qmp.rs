@@ -93,9 +93,7 @@ impl Commands {
         let outcome = sent.and_then(|()| match answer.recv_timeout(ANSWER_WITHIN) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(why)) => Err(QmpError::Refused { command: command.to_owned(), why }),
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                Err(QmpError::Silent { command: command.to_owned() })
-            },
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(QmpError::Silent { command: command.to_owned() }),
             Err(mpsc::RecvTimeoutError::Disconnected) => Err(QmpError::Closed),
         });
         lock(&self.waiting).remove(&id);
@@ -141,9 +139,9 @@ impl Events {
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
             Err(error) => return Err(error.into()),
         }
-        serde_json::from_slice(&line)
-            .map(Some)
-            .map_err(|_| QmpError::Nonsense(String::from_utf8_lossy(line.get(..80).unwrap_or(&line)).into_owned()))
+        serde_json::from_slice(&line).map(Some).map_err(|_| {
+            QmpError::Nonsense(String::from_utf8_lossy(line.get(..80).unwrap_or(&line)).into_owned())
+        })
     }
 }
 
@@ -198,6 +196,9 @@ mod tests {
     fn a_peer_that_is_not_qemu_is_found_out() {
         assert!(matches!(connect(qemu(&[(false, "SSH-2.0-x")])), Err(QmpError::Nonsense(_))));
         assert!(matches!(connect(qemu(&[])), Err(QmpError::Closed)));
-        assert!(matches!(connect(qemu(&[(false, r#"{"QMP": {}}"#)])), Err(QmpError::Closed | QmpError::Io(_))));
+        assert!(matches!(
+            connect(qemu(&[(false, r#"{"QMP": {}}"#)])),
+            Err(QmpError::Closed | QmpError::Io(_))
+        ));
     }
 }

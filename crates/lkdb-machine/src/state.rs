@@ -54,7 +54,8 @@ impl StateRoot {
     /// # Errors
     /// As [`StateRoot::open`].
     pub fn at(path: PathBuf) -> Result<Self> {
-        let failed = |source| Error::Io { what: "cannot make the state directory", path: path.clone(), source };
+        let failed =
+            |source| Error::Io { what: "cannot make the state directory", path: path.clone(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed)?;
         let meta = fs::symlink_metadata(&path).map_err(failed)?;
         let mine = meta.is_dir() && meta.uid() == rustix::process::getuid().as_raw();
@@ -119,12 +120,7 @@ impl StateRoot {
     fn lock_all(&self) -> Result<File> {
         let path = self.0.join(".lock");
         let failed = |source| Error::Io { what: "cannot lock", path: path.clone(), source };
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(|e| failed(e.into()))?;
         Ok(file)
     }

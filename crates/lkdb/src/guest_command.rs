@@ -29,7 +29,11 @@ pub(crate) enum Outcome {
 }
 
 /// Runs `spawn` over a connection from [`lkdb_machine::Machine::exec`].
-pub(crate) fn run(connection: UnixStream, spawn: Spawn, deadline: Option<Instant>) -> anyhow::Result<Outcome> {
+pub(crate) fn run(
+    connection: UnixStream,
+    spawn: Spawn,
+    deadline: Option<Instant>,
+) -> anyhow::Result<Outcome> {
     let wants_stdin = spawn.stdin;
     let requests = Arc::new(Requests {
         state: Mutex::new(Sending { encoder: Encoder::new(), stdin: Budget::default() }),
@@ -122,7 +126,11 @@ fn feed_stdin(requests: &Requests) {
 }
 
 /// Takes in the reports until the command is over.
-fn follow(mut connection: UnixStream, requests: &Requests, deadline: Option<Instant>) -> anyhow::Result<Outcome> {
+fn follow(
+    mut connection: UnixStream,
+    requests: &Requests,
+    deadline: Option<Instant>,
+) -> anyhow::Result<Outcome> {
     let mut decoder = Decoder::<Report>::new();
     let mut command = Following::default();
     let mut buffer = vec![0; 64 << 10];

@@ -1,6 +1,5 @@
 //! From machine options to a machine: kernel, archive, QEMU, name; each either found or named as missing.
 
-
 use std::fs;
 use std::path::PathBuf;
 
@@ -110,7 +109,7 @@ fn archive_options(
         config,
         modules: kernel.modules.clone(),
         load: options.load.clone(),
-        add: options.add.iter().map(|text| Add::parse(text)).collect::<anyhow::Result<_>>()?,
+        add: options.add.iter().map(|text| Add::parse(text.as_ref())).collect::<anyhow::Result<_>>()?,
         shares: shares.iter().map(|share| (share.tag.clone(), share.guest.clone())).collect(),
         ..InitramfsOptions::new(kernel.arch)
     })

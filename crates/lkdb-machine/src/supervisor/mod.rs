@@ -96,7 +96,8 @@ pub fn tether(parent: u32, argv: &[OsString]) -> io::Error {
         return errno.into();
     }
     // It may have ended before the signal was set.
-    let alive = rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get().cast_unsigned() == parent);
+    let alive =
+        rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get().cast_unsigned() == parent);
     let Some((program, arguments)) = argv.split_first().filter(|_| alive) else {
         return io::Error::other("the supervisor is gone");
     };

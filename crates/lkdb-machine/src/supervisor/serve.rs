@@ -10,8 +10,8 @@ use std::thread;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::Value;
 
-use super::agent::serve_client;
 use super::Machine;
+use super::agent::serve_client;
 use crate::control::{KEEP, REQUEST_MAX, Reply, Request, RunState};
 
 /// Takes connections until the process ends.
@@ -140,7 +140,8 @@ fn hung_up(connection: &UnixStream) -> bool {
 }
 
 fn stub(machine: &Machine, connection: &UnixStream) -> std::io::Result<()> {
-    let client = rustix::net::sockopt::socket_peercred(connection)?.pid.as_raw_nonzero().get().cast_unsigned();
+    let client =
+        rustix::net::sockopt::socket_peercred(connection)?.pid.as_raw_nonzero().get().cast_unsigned();
     let lease = match machine.stub.lend(client) {
         Ok(lease) => lease,
         Err(why) => return reply(connection, &Reply::Error(why)),

@@ -37,8 +37,8 @@ impl Stub {
         if let Some(other) = *holder {
             return Err(format!("process {other} has the debug stub of this machine; end it first"));
         }
-        let connection =
-            UnixStream::connect(&self.path).map_err(|error| format!("cannot reach QEMU's gdb stub: {error}"))?;
+        let connection = UnixStream::connect(&self.path)
+            .map_err(|error| format!("cannot reach QEMU's gdb stub: {error}"))?;
         *holder = Some(client);
         Ok(Lease { stub: self, connection })
     }

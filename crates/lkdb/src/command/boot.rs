@@ -25,9 +25,11 @@ const LAST_LINES: usize = 15;
 const LAST_BYTES: usize = 16 << 10;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit status with CMD: the command's own; 124 when --timeout came first, 125 when the \
+#[command(
+    after_help = "Exit status with CMD: the command's own; 124 when --timeout came first, 125 when the \
     machine could not be started, 126 when the guest's kernel panicked. The reason is on standard error, too. \
-    So `git bisect run lkdb boot --kernel . -- CMD` skips kernels that do not boot.")]
+    So `git bisect run lkdb boot --kernel . -- CMD` skips kernels that do not boot."
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     machine: MachineOptions,
@@ -64,7 +66,11 @@ fn interactive(args: &Args, context: &Context) -> anyhow::Result<Status> {
         ));
         return Ok(Status::OK);
     }
-    context.note(format!("booting {} as `{}`; Ctrl-A x ends it, Ctrl-A h helps", kernel.release, machine.name()));
+    context.note(format!(
+        "booting {} as `{}`; Ctrl-A x ends it, Ctrl-A h helps",
+        kernel.release,
+        machine.name()
+    ));
     let (console, early) = machine.console(true, true)?;
     let session = Session::start(console, early)?;
     let end = match session.wait_until(Instant::now() + args.boot_timeout) {
@@ -81,7 +87,12 @@ fn interactive(args: &Args, context: &Context) -> anyhow::Result<Status> {
 }
 
 /// What follows the end of a console that owns its machine.
-fn finish_console(end: End, machine: &Machine, mut watch: Watch, context: &Context) -> anyhow::Result<Status> {
+fn finish_console(
+    end: End,
+    machine: &Machine,
+    mut watch: Watch,
+    context: &Context,
+) -> anyhow::Result<Status> {
     match end {
         End::LetGo => {
             watch.release()?;
@@ -169,7 +180,12 @@ fn one_command(args: Args, context: &Context) -> anyhow::Result<Status> {
     Ok(status)
 }
 
-fn in_guest(args: &Args, machine: &Machine, kernel: &KernelSet, context: &Context) -> anyhow::Result<Verdict> {
+fn in_guest(
+    args: &Args,
+    machine: &Machine,
+    kernel: &KernelSet,
+    context: &Context,
+) -> anyhow::Result<Verdict> {
     let mut watch = machine.watch(true)?;
     let console = ConsoleTail::follow(machine)?;
     let verdict = match wait_for_agent(&mut watch, args.boot_timeout)? {
@@ -180,9 +196,10 @@ fn in_guest(args: &Args, machine: &Machine, kernel: &KernelSet, context: &Contex
             Verdict::without_status(NoStatus::NotStarted, text)
         }
         Boot::Panicked(panic) => Verdict::without_status(NoStatus::Panic, panic),
-        Boot::Ended(state) => {
-            Verdict::without_status(NoStatus::NotStarted, format!("the machine ended before it was up: {state}"))
-        }
+        Boot::Ended(state) => Verdict::without_status(
+            NoStatus::NotStarted,
+            format!("the machine ended before it was up: {state}"),
+        ),
     };
     match machine.stop() {
         Ok(()) | Err(lkdb_machine::Error::NoSuchMachine(_) | lkdb_machine::Error::Supervisor { .. }) => {}

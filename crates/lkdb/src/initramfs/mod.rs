@@ -217,7 +217,10 @@ fn root(
         }
         let mut tree = Tree::new(options.mtime);
         if let Some(agent) = agent {
-            tree.insert(WRAPPED_INIT.trim_start_matches('/'), Entry { mtime: options.mtime, ..Entry::file(0o755, agent) })?;
+            tree.insert(
+                WRAPPED_INIT.trim_start_matches('/'),
+                Entry { mtime: options.mtime, ..Entry::file(0o755, agent) },
+            )?;
         }
         return Ok((tree, None));
     }
