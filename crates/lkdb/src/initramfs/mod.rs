@@ -131,11 +131,6 @@ pub(crate) struct Built {
     pub(crate) notes: Vec<String>,
 }
 
-/// Makes the archive at `path`. The one call for those who want no more.
-pub(crate) fn build(options: &InitramfsOptions<'_>, path: &Path) -> anyhow::Result<Built> {
-    plan(options)?.write(path)
-}
-
 /// Decides what goes in. All that can be wrong with the options is found here.
 pub(crate) fn plan(options: &InitramfsOptions<'_>) -> anyhow::Result<Plan> {
     let packing = packing(options)?;
