@@ -7,19 +7,22 @@
 //!   kernels/RELEASE/debug/      the debug package's
 //!   kernels/RELEASE/headers/    the headers packages', mended to stand here
 //!   sources/PACKAGE_VERSION/    a source tree, shared by the kernels built from it
+//!   buildid/HEX/debuginfo       a debug file got from a debuginfod server, and `executable`
 //!   apt/ARCH/                   apt's own lists and half-fetched packages
 //! ```
 //! Every folder is made under a name that starts with a dot and renamed when it is whole.
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use lkdb_base::{Arch, BuildId};
 use serde::{Deserialize, Serialize};
 
+use crate::debuginfod::Artifact;
 use crate::kernel_set::existing;
-use crate::{Error, KernelSet, Progress, Result, version};
+use crate::{Error, KernelSet, Progress, Result, elf, source, version};
 
 const META: &str = "meta.json";
 
@@ -132,29 +135,37 @@ impl Cache {
         disk_usage(&self.kernel_dir(&set.release))
     }
 
-    /// Removes one kernel, and its source tree when no other kernel uses it. Returns the bytes freed.
+    /// Removes one kernel, and its source tree when no other kernel uses it; or the files got by a build
+    /// ID. Returns the bytes freed.
     ///
     /// # Errors
-    /// When there is no such kernel, another lkdb is changing the cache, or files can't be removed.
-    pub fn remove(&self, release: &str, progress: &mut dyn Progress) -> Result<u64> {
+    /// When there is no such kernel, or files can't be removed.
+    pub fn remove(&self, name: &str, progress: &mut dyn Progress) -> Result<u64> {
         let _lock = self.lock(progress)?;
-        let dir = self.kernel_dir(release);
-        if release.is_empty() || release.contains('/') || release.starts_with('.') || !dir.is_dir() {
-            let have: Vec<String> = self.metas().into_iter().map(|meta| meta.release).collect();
-            let have = if have.is_empty() { "there is none".into() } else { have.join(", ") };
-            return Err(Error::NoKernel(format!("no fetched kernel is called `{release}`: {have}")));
+        let have = self.removable();
+        if !have.iter().any(|other| other == name) {
+            let have = if have.is_empty() {
+                "there is none".into()
+            } else {
+                format!("there is {}", have.join(", "))
+            };
+            return Err(Error::NoKernel(format!("no fetched kernel is called `{name}`: {have}")));
         }
-        let mut freed = disk_usage(&dir);
+        let parents = [self.kernels_dir(), self.build_ids_dir()];
+        let Some(parent) = parents.iter().find(|parent| parent.join(name).is_dir()) else { return Ok(0) };
+        let dir = parent.join(name);
+        let freed = disk_usage(&dir);
         // First out of sight, so that an interrupt leaves no half kernel behind.
-        let doomed = self.kernels_dir().join(format!(".{release}.removed"));
-        let _ = fs::remove_dir_all(&doomed);
+        let doomed = parent.join(format!(".{name}.removed"));
         fs::rename(&dir, &doomed).map_err(Error::io("rename", &dir))?;
-        fs::remove_dir_all(&doomed).map_err(Error::io("remove", &doomed))?;
-        freed += self.remove_unused_sources()?;
-        Ok(freed)
+        for parent in &parents {
+            sweep(parent)?;
+        }
+        Ok(freed + self.remove_unused_sources()?)
     }
 
     fn remove_unused_sources(&self) -> Result<u64> {
+        sweep(&self.sources_dir())?;
         let used: Vec<PathBuf> = self.metas().into_iter().filter_map(|meta| meta.source).collect();
         let mut freed = 0;
         for dir in folders(&self.sources_dir()) {
@@ -164,6 +175,46 @@ impl Cache {
             }
         }
         Ok(freed)
+    }
+
+    /// Where a file got by build ID lies, or will.
+    pub(crate) fn build_id_file(&self, id: &BuildId, artifact: Artifact) -> PathBuf {
+        self.build_ids_dir().join(id.to_string()).join(artifact.name())
+    }
+
+    /// The debug file of this build ID: a fetched kernel's, or one got from a debuginfod server.
+    #[must_use]
+    pub fn debug_file(&self, id: &BuildId) -> Option<PathBuf> {
+        let kernels = self.kernels();
+        let of_kernel =
+            kernels.into_iter().find(|set| set.build_id.as_ref() == Some(id) && set.vmlinux.is_some());
+        of_kernel
+            .and_then(|set| set.vmlinux)
+            .or_else(|| existing(self.build_id_file(id, Artifact::Debuginfo)))
+    }
+
+    /// Debug files that were got by build ID alone, with their size in bytes.
+    #[must_use]
+    pub fn debug_files(&self) -> Vec<(BuildId, PathBuf, u64)> {
+        let dirs = folders(&self.build_ids_dir());
+        let files = dirs.into_iter().filter_map(|dir| {
+            let id: BuildId = dir.file_name()?.to_str()?.parse().ok()?;
+            let file = existing(self.build_id_file(&id, Artifact::Debuginfo))?;
+            Some((id, file, disk_usage(&dir)))
+        });
+        files.collect()
+    }
+
+    /// Everything [`Cache::remove`] can remove: releases, unfinished ones too, and build IDs.
+    #[must_use]
+    pub fn removable(&self) -> Vec<String> {
+        let dirs = [self.kernels_dir(), self.build_ids_dir()].map(|dir| folders(&dir));
+        let names = dirs.iter().flatten().filter_map(|dir| dir.file_name()?.to_str());
+        names.map(str::to_owned).collect()
+    }
+
+    fn build_ids_dir(&self) -> PathBuf {
+        self.root.join("buildid")
     }
 
     pub(crate) fn kernels_dir(&self) -> PathBuf {
@@ -216,6 +267,20 @@ impl Cache {
         write_whole(&path, &text)
     }
 
+    /// Gives a debug file to the kernel whose build ID it has and which has none; returns its release.
+    pub(crate) fn adopt(&self, id: &BuildId, vmlinux: &Path) -> Result<Option<String>> {
+        let id = id.to_string();
+        let found = self.metas().into_iter().find(|meta| meta.build_id.as_ref() == Some(&id));
+        let Some(mut meta) = found else { return Ok(None) };
+        if meta.vmlinux.as_ref().is_none_or(|path| !self.root.join(path).exists()) {
+            let facts = elf::facts(vmlinux)?;
+            meta.vmlinux = vmlinux.strip_prefix(&self.root).ok().map(Path::to_owned);
+            meta.source_from = source::built_in(&facts, None);
+            self.store(&meta)?;
+        }
+        Ok(Some(meta.release))
+    }
+
     pub(crate) fn resolve(&self, meta: &Meta) -> Option<KernelSet> {
         let place = |path: &Option<PathBuf>| existing(self.root.join(path.as_ref()?));
         Some(KernelSet {
@@ -246,7 +311,11 @@ impl Cache {
 /// Writes a file under a temporary name beside it and renames it.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(Error::io("write in", dir))?;
+    let readable = fs::Permissions::from_mode(0o644);
+    let mut file = tempfile::Builder::new()
+        .permissions(readable)
+        .tempfile_in(dir)
+        .map_err(Error::io("write in", dir))?;
     file.write_all(bytes).map_err(Error::io("write", path))?;
     file.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
     Ok(())
@@ -275,6 +344,15 @@ pub(crate) fn flavour(release: &str) -> &str {
         }
     }
     rest
+}
+
+/// Removes what interrupted work left behind. Only under the lock: nobody is at work on it then.
+fn sweep(dir: &Path) -> Result<()> {
+    let Ok(entries) = fs::read_dir(dir) else { return Ok(()) };
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| hidden(path)) {
+        fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+    }
+    Ok(())
 }
 
 /// Folders in a folder, unfinished ones (whose names start with a dot) left out.

@@ -7,16 +7,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lkdb_base::Arch;
+use lkdb_base::{Arch, BuildId};
 use serde::Serialize;
 
 use crate::apt::Apt;
 use crate::apt::select;
 use crate::apt::stanza::Stanza;
 use crate::cache::Meta;
+use crate::debuginfod::{Artifact, Servers};
 use crate::kernel_set::existing;
 use crate::unpack::{self, Partial};
-use crate::{Cache, Error, KernelSet, Progress, Result, disk, elf, headers, source, tools};
+use crate::{Cache, Error, KernelSet, Progress, Result, build, disk, elf, headers, source, tools};
 
 /// A source package holds its tree compressed: this many times its size when unpacked (measured 9.5).
 const SOURCE_GROWS: u64 = 11;
@@ -79,6 +80,7 @@ pub fn fetch(cache: &Cache, options: &FetchOptions, progress: &mut dyn Progress)
     let mut work = Work { cache, apt: &apt, meta: &mut meta, fetched: &mut fetched, progress };
     work.image(&plan)?;
     work.debug(&plan)?;
+    work.debuginfod(options)?;
     work.headers(&plan)?;
     work.source(&plan)?;
     let kernel = cache.resolve(&meta).ok_or_else(|| {
@@ -260,6 +262,7 @@ impl Work<'_> {
         self.meta.config = self.relative(&boot("config"));
         // Debian's is a stub in this package that says where the true one is.
         self.meta.system_map = self.relative(&boot("System.map")).filter(|map| self.length(map) > 4096);
+        self.meta.build_id = self.image_build_id();
         self.meta.modules = self.relative(&target.join("lib/modules").join(&plan.release));
         self.enter(std::iter::once(&plan.image).chain(&plan.companions))
     }
@@ -279,8 +282,17 @@ impl Work<'_> {
         let vmlinux =
             vmlinux.ok_or_else(|| Error::Unfit(format!("package {} holds no vmlinux", package.name)))?;
         let facts = elf::facts(&vmlinux)?;
+        let of_vmlinux = facts.build_id.as_ref().map(ToString::to_string);
+        if let (Some(image), Some(vmlinux)) = (&self.meta.build_id, &of_vmlinux)
+            && image != vmlinux
+        {
+            let (one, other) = (&plan.image.name, &package.name);
+            return Err(Error::Unfit(format!(
+                "{other} (build ID {vmlinux}) is not the debug package of {one} (build ID {image})"
+            )));
+        }
+        self.meta.build_id = of_vmlinux.or(self.meta.build_id.take());
         self.meta.vmlinux = self.relative(&vmlinux);
-        self.meta.build_id = facts.build_id.as_ref().map(ToString::to_string);
         self.meta.source_from = source::built_in(&facts, None);
         let map = self.relative(&files.join(format!("boot/System.map-{release}")));
         self.meta.system_map = map.or(self.meta.system_map.take());
@@ -334,6 +346,41 @@ impl Work<'_> {
     fn enter<'b>(&mut self, packages: impl Iterator<Item = &'b Stanza>) -> Result<()> {
         self.fetched.extend(packages.map(|package| format!("{} {}", package.name, package.version)));
         self.cache.store(self.meta)
+    }
+
+    /// An image that keeps its build ID to itself is fetched all the same.
+    fn image_build_id(&self) -> Option<String> {
+        let image = self.cache.root().join(self.meta.image.as_ref()?);
+        let id = build::image_build_id(&image).inspect_err(|error| tracing::info!(%error)).ok()??;
+        Some(id.to_string())
+    }
+
+    /// The debug file from a debuginfod server, when no package has it and the user named servers.
+    fn debuginfod(&mut self, options: &FetchOptions) -> Result<()> {
+        if !options.debug
+            || self.has(self.meta.vmlinux.as_ref())
+            || std::env::var_os("DEBUGINFOD_URLS").is_none()
+        {
+            return Ok(());
+        }
+        let Some(id) = self.meta.build_id.as_deref().and_then(|id| id.parse::<BuildId>().ok()) else {
+            return Ok(());
+        };
+        let got = Servers::from_env()
+            .and_then(|servers| servers.get_locked(self.cache, &id, Artifact::Debuginfo, self.progress));
+        match got {
+            Ok(file) => {
+                self.cache.adopt(&id, &file)?;
+                *self.meta = self.cache.meta(&self.meta.release).unwrap_or_else(|| self.meta.clone());
+                self.fetched.push(format!("debug file of build ID {id}"));
+                Ok(())
+            }
+            Err(Error::Unfit(reason)) => {
+                self.progress.note(&reason);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn part(&self, name: &str) -> PathBuf {

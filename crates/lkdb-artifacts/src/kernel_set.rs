@@ -11,6 +11,9 @@ use serde::{Serialize, Serializer};
 
 use crate::{Error, Result, elf, source};
 
+/// Where `lkdb kernel build` installs a build tree's modules, inside of it.
+pub(crate) const INSTALLED: &str = "lkdb-root";
+
 /// Everything lkdb has of one kernel. Paths are absolute and were there when the set was made.
 #[derive(Debug, Clone, Serialize)]
 pub struct KernelSet {
@@ -23,7 +26,7 @@ pub struct KernelSet {
     pub image: PathBuf,
     /// The ELF file with debug info.
     pub vmlinux: Option<PathBuf>,
-    /// `lib/modules/RELEASE`, as the guest sees it (for a build tree, the tree itself).
+    /// `lib/modules/RELEASE`, as the guest sees it.
     pub modules: Option<PathBuf>,
     /// The same modules' debug files, in the same layout.
     pub debug_modules: Option<PathBuf>,
@@ -63,16 +66,19 @@ impl KernelSet {
         let facts = vmlinux.as_deref().map(elf::facts).transpose()?;
         let release = fs::read_to_string(dir.join("include/config/kernel.release"))
             .map_or_else(|_| name_of(&dir), |text| text.trim().to_owned());
+        let modules = dir.join(INSTALLED).join("lib/modules").join(&release);
         let source = dir.join("source").canonicalize().ok().filter(|link| link.is_dir());
+        let tree = source.unwrap_or_else(|| dir.clone());
         Ok(Self {
             release,
             arch,
-            modules: Some(dir.clone()).filter(|dir| dir.join("modules.order").is_file()),
-            debug_modules: None,
+            // Installed there by `lkdb kernel build`; not stripped, so each is its own debug file.
+            modules: existing(modules.clone()),
+            debug_modules: existing(modules),
             config: existing(dir.join(".config")),
             system_map: existing(dir.join("System.map")),
-            source: Some(source.unwrap_or_else(|| dir.clone())),
-            source_from: facts.as_ref().and_then(|facts| facts.comp_dir.clone()),
+            source_from: facts.as_ref().and_then(|facts| source::built_in(facts, Some(&tree))),
+            source: Some(tree),
             headers: Some(dir.clone()),
             build_id: facts.and_then(|facts| facts.build_id),
             package: None,

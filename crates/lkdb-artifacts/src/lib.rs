@@ -5,17 +5,23 @@
 //! caller's [`Progress`].
 
 mod apt;
+pub mod build;
 mod cache;
+pub mod config;
+pub mod debuginfod;
 mod disk;
 mod elf;
 mod error;
 mod fetch;
 mod headers;
+mod kconfig;
 mod kernel_set;
+mod make;
 mod progress;
 mod run;
 mod source;
 pub mod tools;
+mod tree;
 mod unpack;
 pub mod version;
 

@@ -16,6 +16,8 @@ use crate::output::Context;
 pub(crate) struct Bars<'a> {
     context: &'a Context,
     bar: Option<ProgressBar>,
+    /// What the step is called, when it counts objects and knows no total.
+    counted: Option<String>,
     stop: Arc<AtomicBool>,
 }
 
@@ -27,7 +29,7 @@ impl<'a> Bars<'a> {
             signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))?;
             signal_hook::flag::register(signal, Arc::clone(&stop))?;
         }
-        Ok(Self { context, bar: None, stop })
+        Ok(Self { context, bar: None, counted: None, stop })
     }
 }
 
@@ -42,11 +44,14 @@ impl Progress for Bars<'_> {
             });
         }
         self.bar = Some(bar);
+        self.counted = total.is_none().then(|| what.to_owned());
     }
 
     fn at(&mut self, done: u64) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(done);
+        let Some(bar) = &self.bar else { return };
+        match &self.counted {
+            Some(what) => bar.set_message(format!("{what}: {done} objects")),
+            None => bar.set_position(done),
         }
     }
 

@@ -162,7 +162,7 @@ Dir::State::lists "{path}/lists/";
 Dir::State::extended_states "{path}/extended_states";
 Dir::Cache "{path}/cache/";
 Dir::Cache::pkgcache "pkgcache.bin";
-Dir::Cache::srcpkgcache "srcpkgcache.bin";
+Dir::Cache::srcpkgcache "";
 Dir::Log "{path}/log/";
 Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use anyhow::Context as _;
+use lkdb_artifacts::debuginfod::{self, BuildIdReport, Servers};
 use lkdb_artifacts::{Cache, FetchOptions, FetchReport};
-use lkdb_base::Arch;
+use lkdb_base::{Arch, BuildId};
 use serde::Serialize;
 
 use crate::output::{Context, Render, Status};
@@ -32,6 +33,9 @@ pub(crate) struct Args {
     /// Fetch the package lists first, even when they are less than a day old
     #[arg(long)]
     update: bool,
+    /// Fetch a debug file by build ID (hex) from the servers that DEBUGINFOD_URLS names
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["wanted", "headers", "no_debug", "no_source", "update"])]
+    build_id: Option<BuildId>,
     /// Architecture of the kernel
     #[arg(long, value_name = "ARCH", default_value = std::env::consts::ARCH)]
     arch: String,
@@ -63,7 +67,32 @@ impl Render for Fetched {
     }
 }
 
+#[derive(Serialize)]
+#[serde(transparent)]
+struct ById(BuildIdReport);
+
+impl Render for ById {
+    fn render(&self, out: &mut dyn Write) -> io::Result<()> {
+        let BuildIdReport { build_id, vmlinux, executable, kernel } = &self.0;
+        match kernel {
+            Some(release) => writeln!(out, "{build_id} is {release}, which has its debug file now")?,
+            None => writeln!(out, "{build_id} is ready")?,
+        }
+        writeln!(out, "  debug file {}", vmlinux.display())?;
+        if let Some(executable) = executable {
+            writeln!(out, "  executable {}", executable.display())?;
+        }
+        Ok(())
+    }
+}
+
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<Status> {
+    let (cache, mut bars) = (Cache::open()?, Bars::new(context)?);
+    if let Some(id) = &args.build_id {
+        let report = debuginfod::fetch_build_id(&cache, &Servers::from_env()?, id, &mut bars)?;
+        context.show(&ById(report))?;
+        return Ok(Status::OK);
+    }
     let arch = Arch::by_name(&args.arch)
         .with_context(|| format!("lkdb knows no architecture `{}` (x86_64, aarch64)", args.arch))?;
     let options = FetchOptions {
@@ -74,7 +103,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<Status> {
         headers: args.headers,
         update: args.update,
     };
-    let report = lkdb_artifacts::fetch(&Cache::open()?, &options, &mut Bars::new(context)?)?;
+    let report = lkdb_artifacts::fetch(&cache, &options, &mut bars)?;
     context.show(&Fetched(report))?;
     Ok(Status::OK)
 }

@@ -1,10 +1,11 @@
 //! `lkdb kernel list`.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use comfy_table::{Table, presets};
 use lkdb_artifacts::{Cache, KernelSet};
-use lkdb_base::size;
+use lkdb_base::{BuildId, size};
 use serde::Serialize;
 
 use crate::output::{Context, Render, Status};
@@ -13,11 +14,16 @@ use crate::output::{Context, Render, Status};
 pub(crate) struct Args {}
 
 #[derive(Serialize)]
-struct Row {
-    #[serde(flatten)]
-    kernel: KernelSet,
-    /// Bytes on disk, without the source tree.
-    size: u64,
+#[serde(untagged)]
+enum Row {
+    Kernel {
+        #[serde(flatten)]
+        kernel: Box<KernelSet>,
+        /// Bytes on disk, without the source tree.
+        size: u64,
+    },
+    /// Got by build ID alone.
+    DebugFile { build_id: BuildId, vmlinux: PathBuf, size: u64 },
 }
 
 #[derive(Serialize)]
@@ -29,19 +35,25 @@ impl Render for Rows {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_header(["RELEASE", "ARCH", "VERSION", "DEBUG", "SOURCE", "HEADERS", "SIZE", "BUILD ID"]);
-        for Row { kernel, size } in &self.0 {
-            let yes = |there: bool| if there { "yes" } else { "-" }.to_owned();
-            let id = kernel.build_id.as_ref().map_or_else(|| "-".into(), ToString::to_string);
-            table.add_row([
-                kernel.release.clone(),
-                kernel.arch.name.to_owned(),
-                kernel.version.clone().unwrap_or_else(|| "-".into()),
-                yes(kernel.vmlinux.is_some()),
-                yes(kernel.source.is_some()),
-                yes(kernel.headers.is_some()),
-                size::human(*size),
-                id.chars().take(12).collect(),
-            ]);
+        let none = || "-".to_owned();
+        let yes = |there: bool| if there { "yes".to_owned() } else { none() };
+        for row in &self.0 {
+            table.add_row(match row {
+                Row::Kernel { kernel, size } => [
+                    kernel.release.clone(),
+                    kernel.arch.name.to_owned(),
+                    kernel.version.clone().unwrap_or_else(none),
+                    yes(kernel.vmlinux.is_some()),
+                    yes(kernel.source.is_some()),
+                    yes(kernel.headers.is_some()),
+                    size::human(*size),
+                    kernel.build_id.as_ref().map_or_else(none, |id| format!("{id:.12}")),
+                ],
+                Row::DebugFile { build_id, size, .. } => {
+                    let text = build_id.to_string();
+                    [none(), none(), none(), yes(true), none(), none(), size::human(*size), text]
+                }
+            });
         }
         writeln!(out, "{}", table.trim_fmt())
     }
@@ -49,8 +61,11 @@ impl Render for Rows {
 
 pub(crate) fn run(_args: &Args, context: &Context) -> anyhow::Result<Status> {
     let cache = Cache::open()?;
-    let rows: Vec<Row> =
-        cache.kernels().into_iter().map(|kernel| Row { size: cache.size(&kernel), kernel }).collect();
+    let kernels = cache.kernels().into_iter();
+    let kernels = kernels.map(|kernel| Row::Kernel { size: cache.size(&kernel), kernel: Box::new(kernel) });
+    let files = cache.debug_files().into_iter();
+    let files = files.map(|(build_id, vmlinux, size)| Row::DebugFile { build_id, vmlinux, size });
+    let rows: Vec<Row> = kernels.chain(files).collect();
     if rows.is_empty() && !context.json() {
         context.note("no kernel has been fetched yet: run `lkdb kernel fetch`");
         return Ok(Status::OK);

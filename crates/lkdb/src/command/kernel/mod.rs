@@ -1,5 +1,7 @@
 //! `lkdb kernel`: getting, listing, describing, configuring and building kernels.
 
+mod build;
+mod config;
 mod fetch;
 mod info;
 mod list;
@@ -18,6 +20,10 @@ pub(crate) enum Command {
     Rm(rm::Args),
     /// Describe a kernel image, vmlinux or module: what it is, what it carries, what it lacks
     Info(info::Args),
+    /// Configure a source tree for debugging, and check that every option took
+    Config(config::Args),
+    /// Build a configured tree, and check that the result can be debugged
+    Build(build::Args),
 }
 
 pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Status> {
@@ -26,5 +32,7 @@ pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Status>
         Command::List(args) => list::run(&args, context),
         Command::Rm(args) => rm::run(&args, context),
         Command::Info(args) => info::run(&args, context),
+        Command::Config(args) => config::run(args, context),
+        Command::Build(args) => build::run(args, context),
     }
 }

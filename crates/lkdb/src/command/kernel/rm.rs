@@ -11,7 +11,7 @@ use crate::progress::Bars;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Releases, as `lkdb kernel list` shows them
+    /// Releases, or build IDs in full, as `lkdb kernel list` shows them
     #[arg(value_name = "RELEASE", required_unless_present = "all")]
     releases: Vec<String>,
     /// Every kernel that was fetched
@@ -38,11 +38,7 @@ impl Render for Removed {
 pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
     let cache = Cache::open()?;
     let mut bars = Bars::new(context)?;
-    let releases = if args.all {
-        cache.kernels().into_iter().map(|kernel| kernel.release).collect()
-    } else {
-        args.releases.clone()
-    };
+    let releases = if args.all { cache.removable() } else { args.releases.clone() };
     let mut freed = 0;
     for release in &releases {
         freed += cache.remove(release, &mut bars)?;
