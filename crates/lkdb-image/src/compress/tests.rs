@@ -207,3 +207,38 @@ proptest! {
         }
     }
 }
+
+/// What gzip, bzip2, `lzma -9`, `xz --x86`, `lzop -9`, `lz4 -l`, lz4 and `zstd -22 --ultra` make of it
+/// when they read from a pipe, with the options that kernel builds use (`scripts/Makefile.lib`).
+fn code() -> Vec<u8> {
+    let mut code = Vec::new();
+    for call in 0..400_i32 {
+        let target = 0x1000 + call * 7919 % 13 * 0x40;
+        let next = i32::try_from(code.len()).unwrap() + 5;
+        code.push(0xe8);
+        code.extend_from_slice(&(target - next).to_le_bytes());
+        code.extend_from_slice(&[0x90, 0x48, 0x89, (call & 0x3f) as u8]);
+    }
+    code.extend_from_slice(&b"Linux version 0.0.0\n".repeat(8));
+    code
+}
+
+#[test]
+fn what_the_real_tools_make_is_read() {
+    let made: [(Compression, &[u8]); 8] = [
+        (Compression::Gzip, include_bytes!("fixtures/content.gz")),
+        (Compression::Bzip2, include_bytes!("fixtures/content.bz2")),
+        (Compression::Lzma, include_bytes!("fixtures/content.lzma")),
+        (Compression::Xz, include_bytes!("fixtures/content.xz")),
+        (Compression::Lzo, include_bytes!("fixtures/content.lzo")),
+        (Compression::Lz4, include_bytes!("fixtures/content.lz4-legacy")),
+        (Compression::Lz4Frame, include_bytes!("fixtures/content.lz4")),
+        (Compression::Zstd, include_bytes!("fixtures/content.zst")),
+    ];
+    for (kind, packed) in made {
+        assert_eq!(Compression::detect(packed), Some(kind));
+        let all = [packed, b"\0\0\0\0"].concat();
+        let unpacked = decompress(kind, &all, LIMIT).unwrap();
+        assert_eq!((unpacked.bytes == code(), unpacked.consumed), (true, packed.len()), "{kind}");
+    }
+}

@@ -90,11 +90,6 @@ impl<'a> Elf<'a> {
         self.sections.iter().find(|section| section.name == name)
     }
 
-    /// Size of a section in bytes; 0 where there is none.
-    pub(super) fn size_of(&self, name: &str) -> u64 {
-        self.section(name).map_or(0, |section| section.size)
-    }
-
     /// What is in memory when it runs, as far as the file holds it: constants first, since that is
     /// where what is searched for lies. Loaded segments where the section table was stripped.
     pub(super) fn regions(&self) -> Vec<&'a [u8]> {

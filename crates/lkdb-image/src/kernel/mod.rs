@@ -15,10 +15,12 @@ mod bytes;
 mod bzimage;
 mod contents;
 mod describe;
+mod dwarf;
 mod elf;
 mod foreign;
 mod module;
 mod notes;
+mod pair;
 mod pe;
 mod search;
 #[cfg(test)]
@@ -35,9 +37,10 @@ use crate::config::Config;
 pub use advice::{Finding, Purpose, Want, advise};
 pub use arm64::Arm64Header;
 pub use bzimage::BzImage;
-pub use contents::{Btf, Contents, Dwarf, Kallsyms};
+pub use contents::{Contents, Dwarf};
 pub use describe::{Info, describe};
 pub use module::Module;
+pub use pair::{PairError, check_pair};
 
 use elf::Elf;
 use zboot::Zboot;

@@ -210,7 +210,7 @@ fn a_vmlinux_is_described_without_a_copy() {
     assert!(config.is_built_in("KALLSYMS") && !config.is_on("GDB_SCRIPTS"));
     let contents = info.contents;
     assert_eq!((contents.orc, contents.symbols), (Some(20), Some(2)));
-    assert!(contents.btf.is_some() && contents.kallsyms.is_some());
+    assert_eq!((contents.btf, contents.kallsyms, contents.code), (Some(4), true, true));
     let dwarf = contents.dwarf.unwrap();
     assert_eq!((dwarf.version, dwarf.locations, dwarf.split), (Some(5), false, false));
     let kernel = unpack(&file).unwrap();
@@ -322,6 +322,51 @@ fn a_payload_of_another_size_than_it_says_is_damaged() {
     let error = refusal(&bzimage(&payload));
     assert!(error.contains("unpacks to"), "{error}");
     assert!(refusal(&bzimage(&[7; 64])).contains("no compression known"));
+}
+
+fn with_debug_info(flags: u64, content: &[u8]) -> Dwarf {
+    let file =
+        elf(62, 2, &[(".debug_info", PROGBITS, flags, content), (".debug_loclists", PROGBITS, 0, &[0])]);
+    describe(&file).unwrap().contents.dwarf.unwrap()
+}
+
+#[test]
+fn debug_information_is_measured_packed_or_split() {
+    const COMPRESSED: u64 = 0x800;
+    let unit = [8, 0, 0, 0, 5, 0, 1, 8, 0, 0, 0, 0];
+    let header = |method: u8| [&[method][..], &[0; 23]].concat();
+    let mut zlib = flate2::write::ZlibEncoder::new(header(1), flate2::Compression::new(6));
+    zlib.write_all(&unit).unwrap();
+    let zstd = [header(2), zstd::encode_all(unit.as_slice(), 3).unwrap()].concat();
+    for (flags, content, compression) in [
+        (0, unit.to_vec(), None),
+        (COMPRESSED, zlib.finish().unwrap(), Some("zlib")),
+        (COMPRESSED, zstd, Some("zstd")),
+    ] {
+        let dwarf = with_debug_info(flags, &content);
+        assert_eq!((dwarf.version, dwarf.compression), (Some(5), compression));
+        assert!(dwarf.locations && !dwarf.split);
+        assert_eq!(dwarf.size, content.len() as u64 + 1);
+    }
+    let skeleton = [8, 0, 0, 0, 5, 0, 4, 8, 0, 0, 0, 0];
+    assert!(with_debug_info(0, &skeleton).split);
+}
+
+#[test]
+fn an_image_and_a_vmlinux_of_another_build_are_told_apart() {
+    let image = bzimage(&gzip(&vmlinux(62)));
+    assert_eq!(check_pair(&image, &vmlinux(62)), Ok(Some(BuildId::from_bytes(&ID))));
+    let other = elf(62, 2, &[(".notes", 7, ALLOC, &note([0xef; 20]))]);
+    let error = check_pair(&image, &other).unwrap_err().to_string();
+    assert!(error.contains(&"ab".repeat(20)) && error.contains(&"ef".repeat(20)), "{error}");
+    let text = [BANNER.as_bytes(), b"\n"].concat();
+    let unmarked = elf(62, 2, &[(".rodata", PROGBITS, ALLOC, &text)]);
+    assert_eq!(check_pair(&image, &unmarked), Ok(None));
+    let renamed = elf(62, 2, &[(".rodata", PROGBITS, ALLOC, b"Linux version 5.10 #2 SMP\n")]);
+    assert!(matches!(check_pair(&image, &renamed), Err(PairError::Banner { .. })));
+    assert!(matches!(check_pair(&image, &elf(62, 2, &[])), Err(PairError::Unknown("vmlinux"))));
+    assert!(matches!(check_pair(&image, &vmlinux(183)), Err(PairError::Arch { .. })));
+    assert!(matches!(check_pair(b"", &vmlinux(62)), Err(PairError::Image(_))));
 }
 
 #[test]

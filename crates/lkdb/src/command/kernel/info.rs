@@ -87,19 +87,31 @@ fn read_config(path: &Path) -> anyhow::Result<Config> {
 
 /// The configuration that packages put beside an image, and builds at the head of their tree.
 fn config_beside(file: &Path, info: &Info) -> Option<(Config, PathBuf)> {
-    let directory = std::path::absolute(file).ok()?.parent()?.to_owned();
-    let release = info.release.as_deref();
-    let packaged = release.map(|release| directory.join(format!("config-{release}")));
-    // usr/lib/modules/RELEASE/vmlinuz with its config, as newer packages have it.
-    let in_modules = directory.file_name().and_then(|name| name.to_str()) == release;
-    let in_modules = in_modules.then(|| directory.join("config"));
-    // arch/ARCH/boot/IMAGE in a build tree, and vmlinux at its head.
-    let tree =
-        directory.ancestors().nth(3).filter(|_| directory.ends_with("boot")).map(|tree| tree.join(".config"));
-    [packaged, in_modules, tree, Some(directory.join(".config"))]
-        .into_iter()
-        .flatten()
-        .find_map(|path| read_config(&path).ok().map(|config| (config, path)))
+    let file = std::fs::canonicalize(file).ok()?;
+    let directory = file.parent()?;
+    let mut candidates = Vec::new();
+    if let Some(release) = &info.release {
+        let name = format!("config-{release}");
+        candidates.push(directory.join(&name));
+        // usr/lib/modules/RELEASE holds image and configuration in newer packages; debug packages
+        // have their vmlinux under usr/lib/debug, at the place that the image has without.
+        if directory.ends_with(release) {
+            candidates.push(directory.join("config"));
+        }
+        if let Some(root) = directory.ancestors().find(|parent| parent.ends_with("usr/lib/debug")) {
+            let system = root.ancestors().nth(3).unwrap_or(root);
+            candidates.push(system.join("boot").join(&name));
+            for modules in ["usr/lib/modules", "lib/modules"] {
+                candidates.push(system.join(modules).join(release).join("config"));
+            }
+        }
+    }
+    // vmlinux at the head of a build tree; arch/ARCH/boot/IMAGE in it.
+    candidates.push(directory.join(".config"));
+    if let Some(tree) = directory.ancestors().nth(3).filter(|_| directory.ends_with("boot")) {
+        candidates.push(tree.join(".config"));
+    }
+    candidates.into_iter().find_map(|path| read_config(&path).ok().map(|config| (config, path)))
 }
 
 impl Render for Report {
@@ -144,7 +156,8 @@ impl Report {
             true => String::new(),
             false => format!(", {} unpacked", human(info.unpacked_size)),
         };
-        line(out, "size", &format!("{}{unpacked}", human(info.size)))?;
+        let alone = if info.contents.code { "" } else { ", debug information alone, without code and data" };
+        line(out, "size", &format!("{}{unpacked}{alone}", human(info.size)))?;
         line(out, "release", info.release.as_deref().unwrap_or("unknown"))?;
         if let Some(banner) = &info.banner {
             line(out, "banner", banner)?;
@@ -225,14 +238,14 @@ fn contents(out: &mut dyn Write, contents: &Contents, info: &Info) -> io::Result
         None => "none: no source lines, no locals from this file".to_owned(),
     };
     line(out, "DWARF", &dwarf)?;
-    let btf = contents.btf.map(|btf| human(btf.size));
+    let btf = contents.btf.map(human);
     line(out, "BTF", btf.as_deref().unwrap_or("none"))?;
     if info.arch == lkdb_base::arch::X86_64.name {
         let orc = contents.orc.map(human);
         line(out, "ORC", orc.as_deref().unwrap_or("none"))?;
     }
     if kernel {
-        line(out, "kallsyms", if contents.kallsyms.is_some() { "yes" } else { "none" })?;
+        line(out, "kallsyms", if contents.kallsyms { "yes" } else { "none" })?;
     }
     let symbols = contents.symbols.map(|count| format!("{count} entries"));
     line(out, ".symtab", symbols.as_deref().unwrap_or("none"))
