@@ -31,6 +31,11 @@ pub(crate) use source::Source;
 /// Where lkdb's agent lies in an initramfs of the user's, to be its first process.
 pub(crate) const WRAPPED_INIT: &str = "/lkdb/init";
 
+/// The host's static BusyBox for guests of this architecture, and its version.
+pub(crate) fn host_busybox(arch: &'static Arch) -> anyhow::Result<(PathBuf, String)> {
+    busybox::find(None, arch).map(|found| (found.path, found.version))
+}
+
 /// What an initramfs is to hold and to be like.
 #[derive(Debug, Clone)]
 pub(crate) struct InitramfsOptions<'a> {
