@@ -6,6 +6,7 @@
 mod cli;
 mod command;
 mod exit_status;
+mod gdb;
 mod guest_command;
 mod initramfs;
 mod kernel_choice;
