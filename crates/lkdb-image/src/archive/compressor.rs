@@ -77,8 +77,8 @@ impl<W: Write> std::fmt::Debug for Compressor<W> {
     }
 }
 
-/// What an xz block holds; each is compressed by one thread.
-const XZ_BLOCK: u64 = 16 << 20;
+/// What an xz block holds; each is compressed by one thread. As much as preset 6 looks back.
+const XZ_BLOCK: u64 = 8 << 20;
 
 impl<W: Write> Compressor<W> {
     /// Starts a stream into `out`, with up to `threads` threads where the format allows it.

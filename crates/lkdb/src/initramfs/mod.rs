@@ -11,6 +11,8 @@ mod host;
 pub(crate) mod kernel;
 mod modules;
 mod source;
+#[cfg(test)]
+mod tests;
 mod write;
 mod zone;
 

@@ -15,7 +15,7 @@ use crate::mapped;
 use crate::output::{Context, Render, Status};
 
 /// A compressed member may unpack to no more than this.
-const UNPACKED_LIMIT: usize = 4 << 30;
+const UNPACKED_LIMIT: usize = 2 << 30;
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
