@@ -1,19 +1,17 @@
 //! Which kernel is meant: `--kernel`, `--vmlinux` and their like, turned into one set of files that fit.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use lkdb_artifacts::{Cache, KernelSet};
-use lkdb_base::BuildId;
 use lkdb_base::arch::X86_64;
 use lkdb_image::config::Config;
 use lkdb_image::kernel;
 
 use crate::initramfs::KernelFacts;
 use crate::initramfs::kernel::modules_of;
-use crate::mapped;
 use crate::options::MachineOptions;
+use crate::{kernel_config, mapped};
 
 /// A kernel, and what is known of its configuration.
 #[derive(Debug)]
@@ -51,13 +49,8 @@ fn named(name: Option<&str>) -> anyhow::Result<Chosen> {
         Some(name) if is_path(name) => bail!("there is no file {name}"),
         Some(name) => cache.kernel(name)?,
     };
-    let config = set.config.as_deref().map(read_config).transpose()?;
+    let config = set.config.as_deref().map(kernel_config::read).transpose()?;
     Ok(Chosen { kernel: set, config })
-}
-
-fn read_config(path: &Path) -> anyhow::Result<Config> {
-    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(Config::parse(&String::from_utf8_lossy(&text)))
 }
 
 fn is_path(name: &str) -> bool {
@@ -74,23 +67,10 @@ fn from_image(path: &Path) -> anyhow::Result<Chosen> {
     Ok(Chosen { kernel, config: facts.config })
 }
 
-/// Compares the build IDs of image and vmlinux: with files of two builds every line would be a lie.
+/// With files of two builds every line would be a lie.
 fn check_same_build(set: &KernelSet) -> anyhow::Result<()> {
     let Some(vmlinux) = &set.vmlinux else { return Ok(()) };
-    let (Some(of_image), Some(of_vmlinux)) = (build_id(&set.image)?, build_id(vmlinux)?) else {
-        return Ok(());
-    };
-    if of_image != of_vmlinux {
-        bail!(
-            "{} and {} are of different builds: build IDs {of_image} and {of_vmlinux}; give the vmlinux that was built with the image",
-            set.image.display(),
-            vmlinux.display(),
-        );
-    }
+    let files = || format!("{} and {}", set.image.display(), vmlinux.display());
+    kernel::check_pair(&mapped::map(&set.image)?, &mapped::map(vmlinux)?).with_context(files)?;
     Ok(())
-}
-
-fn build_id(path: &Path) -> anyhow::Result<Option<BuildId>> {
-    let bytes = mapped::map(path)?;
-    kernel::build_id(&bytes).with_context(|| path.display().to_string())
 }

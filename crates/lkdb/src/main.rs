@@ -10,6 +10,7 @@ mod gdb;
 mod guest_command;
 mod initramfs;
 mod kernel_choice;
+mod kernel_config;
 mod launch;
 mod mapped;
 mod options;

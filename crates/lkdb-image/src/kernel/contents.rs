@@ -31,16 +31,15 @@ impl Kernel<'_> {
     pub fn contents(&self) -> Contents {
         let regions = self.regions();
         let kallsyms = regions.iter().any(|region| search::has_kallsyms(region));
-        let code = regions.iter().any(|region| !region.is_empty());
         let btf_in_memory = || regions.iter().find_map(|region| search::btf_size(region));
         let Ok(elf) = Elf::parse(self.bytes()) else {
-            return Contents { code, btf: btf_in_memory(), kallsyms, ..Contents::default() };
+            return Contents { code: true, btf: btf_in_memory(), kallsyms, ..Contents::default() };
         };
         let held = |name| elf.section(name).filter(|section| !section.data.is_empty());
         let size = |name| held(name).map(|section: &Section<'_>| section.size);
         let entries = |section: &Section<'_>| section.size / 24; // Elf64_Sym
         Contents {
-            code,
+            code: elf.has_code(),
             dwarf: dwarf::find(&elf),
             btf: if elf.sections.is_empty() { btf_in_memory() } else { size(".BTF") },
             orc: size(".orc_unwind").map(|rows| rows + size(".orc_unwind_ip").unwrap_or(0)),

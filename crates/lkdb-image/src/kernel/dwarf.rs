@@ -18,8 +18,9 @@ pub struct Dwarf {
     /// What the sections are packed with: `zlib`, `zstd`.
     pub compression: Option<&'static str>,
     /// Whether it says where variables are while a function runs. Without (`DEBUG_INFO_REDUCED`),
-    /// locals are mostly unknown and structures are only declared in most units.
-    pub locations: bool,
+    /// locals are mostly unknown and structures are only declared in most units. `None`: it is split,
+    /// and that is elsewhere.
+    pub locations: Option<bool>,
     /// Whether the bulk of it is elsewhere: in `.dwo` files of the build tree (`DEBUG_INFO_SPLIT`).
     pub split: bool,
 }
@@ -44,13 +45,14 @@ pub(super) fn find(elf: &Elf<'_>) -> Option<Dwarf> {
     let compression = compression(info);
     let units = units(&beginning(info, compression));
     let old_skeletons = || find("addr").is_some() && units.iter().all(|unit| unit.version < 5);
+    // DWARF 4 has an address table only where it is split (the GNU extension).
+    let split = units.iter().any(|unit| unit.skeleton) || old_skeletons();
     Some(Dwarf {
         version: units.iter().map(|unit| unit.version).max(),
         size: sections().map(|(_, section)| section.data.len() as u64).sum(),
         compression,
-        locations: find("loclists").or(find("loc")).is_some(),
-        // DWARF 4 has an address table only where it is split (the GNU extension).
-        split: units.iter().any(|unit| unit.skeleton) || old_skeletons(),
+        locations: (!split).then(|| find("loclists").or(find("loc")).is_some()),
+        split,
     })
 }
 

@@ -90,6 +90,15 @@ impl<'a> Elf<'a> {
         self.sections.iter().find(|section| section.name == name)
     }
 
+    /// Whether the file holds instructions, and not only the sizes of the sections with them.
+    pub(super) fn has_code(&self) -> bool {
+        let code = |section: &Section<'_>| section.flags.0 & elf::SHF_EXECINSTR.0 != 0;
+        match self.sections.is_empty() {
+            true => self.segments.iter().any(|(kind, data)| *kind == elf::PT_LOAD && !data.is_empty()),
+            false => self.sections.iter().any(|section| code(section) && !section.data.is_empty()),
+        }
+    }
+
     /// What is in memory when it runs, as far as the file holds it: constants first, since that is
     /// where what is searched for lies. Loaded segments where the section table was stripped.
     pub(super) fn regions(&self) -> Vec<&'a [u8]> {

@@ -212,7 +212,7 @@ fn a_vmlinux_is_described_without_a_copy() {
     assert_eq!((contents.orc, contents.symbols), (Some(20), Some(2)));
     assert_eq!((contents.btf, contents.kallsyms, contents.code), (Some(4), true, true));
     let dwarf = contents.dwarf.unwrap();
-    assert_eq!((dwarf.version, dwarf.locations, dwarf.split), (Some(5), false, false));
+    assert_eq!((dwarf.version, dwarf.locations, dwarf.split), (Some(5), Some(false), false));
     let kernel = unpack(&file).unwrap();
     assert!(std::ptr::eq(kernel.bytes(), file.as_slice()));
 }
@@ -345,11 +345,12 @@ fn debug_information_is_measured_packed_or_split() {
     ] {
         let dwarf = with_debug_info(flags, &content);
         assert_eq!((dwarf.version, dwarf.compression), (Some(5), compression));
-        assert!(dwarf.locations && !dwarf.split);
+        assert_eq!((dwarf.locations, dwarf.split), (Some(true), false));
         assert_eq!(dwarf.size, content.len() as u64 + 1);
     }
     let skeleton = [8, 0, 0, 0, 5, 0, 4, 8, 0, 0, 0, 0];
-    assert!(with_debug_info(0, &skeleton).split);
+    let split = with_debug_info(0, &skeleton);
+    assert_eq!((split.locations, split.split), (None, true));
 }
 
 #[test]

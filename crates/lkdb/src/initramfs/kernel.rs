@@ -7,6 +7,8 @@ use lkdb_base::{Arch, arch};
 use lkdb_image::config::Config;
 use lkdb_image::kernel::{self, BzImage};
 
+use crate::kernel_config;
+
 /// What is known of a kernel.
 #[derive(Debug, Clone)]
 pub(crate) struct KernelFacts {
@@ -14,8 +16,7 @@ pub(crate) struct KernelFacts {
     pub(crate) arch: &'static Arch,
     /// Its release (`uname -r`).
     pub(crate) release: Option<String>,
-    /// Its configuration: beside the image (`config-RELEASE`, or `.config` at the top of a build tree),
-    /// else embedded.
+    /// Its configuration: beside the image, else embedded.
     pub(crate) config: Option<Config>,
 }
 
@@ -28,7 +29,9 @@ impl KernelFacts {
             let header = BzImage::parse(&bytes).with_context(failed)?;
             let release =
                 header.version.as_deref().and_then(|text| text.split(' ').next()).map(str::to_owned);
-            if let (Some(release), Some(config)) = (&release, config_beside(path, release.as_deref())) {
+            if let (Some(release), Some((config, _))) =
+                (&release, kernel_config::beside(path, release.as_deref()))
+            {
                 return Ok(Self {
                     arch: &arch::X86_64,
                     release: Some(release.clone()),
@@ -38,21 +41,11 @@ impl KernelFacts {
         }
         let info = kernel::describe(&bytes).with_context(failed)?;
         let arch = Arch::by_name(info.arch).with_context(failed)?;
-        let config = info.config.or_else(|| config_beside(path, info.release.as_deref()));
+        let config = info
+            .config
+            .or_else(|| kernel_config::beside(path, info.release.as_deref()).map(|(config, _)| config));
         Ok(Self { arch, release: info.release, config })
     }
-}
-
-/// The configuration file that lies where a package or a build leaves it.
-fn config_beside(image: &Path, release: Option<&str>) -> Option<Config> {
-    let dir = image.parent()?;
-    let installed = release.map(|release| dir.join(format!("config-{release}")));
-    // From vmlinux, and from arch/*/boot/*Image.
-    let built = [dir.join(".config"), dir.join("../../../.config")];
-    let of_build = built.into_iter().filter(|path| path.with_file_name("Makefile").is_file());
-    let text = installed.into_iter().chain(of_build).find_map(|path| std::fs::read(path).ok())?;
-    let config = Config::parse(&String::from_utf8_lossy(&text));
-    (!config.is_empty()).then_some(config)
 }
 
 /// Where the modules of a kernel are likely to be: beside it as a package has them, in its build tree,

@@ -4,15 +4,14 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use lkdb_base::Arch;
 use lkdb_base::size::human;
-use lkdb_image::config::Config;
 use lkdb_image::kernel::{self, BzImage, Contents, Finding, Format, Info, Purpose, Want};
 use serde::Serialize;
 
-use crate::mapped;
 use crate::output::{Context, Render, Status};
+use crate::{kernel_config, mapped};
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -56,10 +55,11 @@ struct ConfigSource {
 impl Report {
     fn new(file: &Path, mut info: Info, config: Option<&Path>) -> anyhow::Result<Self> {
         let found = match (config, info.config.take()) {
-            (Some(path), _) => Some((read_config(path)?, Some(path.to_owned()))),
+            (Some(path), _) => Some((kernel_config::read(path)?, Some(path.to_owned()))),
             (None, Some(config)) => Some((config, None)),
             (None, None) if info.format == Format::Module => None,
-            (None, None) => config_beside(file, &info).map(|(config, path)| (config, Some(path))),
+            (None, None) => kernel_config::beside(file, info.release.as_deref())
+                .map(|(config, path)| (config, Some(path))),
         };
         let arch = Arch::by_name(info.arch);
         let findings = match (&found, arch) {
@@ -74,44 +74,6 @@ impl Report {
             findings,
         })
     }
-}
-
-fn read_config(path: &Path) -> anyhow::Result<Config> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let config = Config::parse(&String::from_utf8_lossy(&bytes));
-    if config.is_empty() {
-        bail!("{} is not a kernel configuration: it sets no CONFIG_ option", path.display());
-    }
-    Ok(config)
-}
-
-/// The configuration that packages put beside an image, and builds at the head of their tree.
-fn config_beside(file: &Path, info: &Info) -> Option<(Config, PathBuf)> {
-    let file = std::fs::canonicalize(file).ok()?;
-    let directory = file.parent()?;
-    let mut candidates = Vec::new();
-    if let Some(release) = &info.release {
-        let name = format!("config-{release}");
-        candidates.push(directory.join(&name));
-        // usr/lib/modules/RELEASE holds image and configuration in newer packages; debug packages
-        // have their vmlinux under usr/lib/debug, at the place that the image has without.
-        if directory.ends_with(release) {
-            candidates.push(directory.join("config"));
-        }
-        if let Some(root) = directory.ancestors().find(|parent| parent.ends_with("usr/lib/debug")) {
-            let system = root.ancestors().nth(3).unwrap_or(root);
-            candidates.push(system.join("boot").join(&name));
-            for modules in ["usr/lib/modules", "lib/modules"] {
-                candidates.push(system.join(modules).join(release).join("config"));
-            }
-        }
-    }
-    // vmlinux at the head of a build tree; arch/ARCH/boot/IMAGE in it.
-    candidates.push(directory.join(".config"));
-    if let Some(tree) = directory.ancestors().nth(3).filter(|_| directory.ends_with("boot")) {
-        candidates.push(tree.join(".config"));
-    }
-    candidates.into_iter().find_map(|path| read_config(&path).ok().map(|config| (config, path)))
 }
 
 impl Render for Report {
@@ -227,7 +189,7 @@ fn contents(out: &mut dyn Write, contents: &Contents, info: &Info) -> io::Result
             if let Some(compression) = dwarf.compression {
                 text = format!("{text}, compressed with {compression}");
             }
-            if !dwarf.locations {
+            if dwarf.locations == Some(false) {
                 text.push_str(", reduced: no locations of variables");
             }
             if dwarf.split {
