@@ -27,7 +27,9 @@ impl Part<'_> {
     /// The files in it, in order, over all archives that lie in it.
     #[must_use]
     pub fn records(&self) -> Records<'_> {
-        Records { bytes: &self.content, base: 0, reader: None, archives: 0, done: false }
+        // Where the content is the file's own, damage is told by its place in the file.
+        let shift = if self.compression.is_none() { self.at } else { 0 };
+        Records { bytes: &self.content, base: 0, shift, reader: None, archives: 0, done: false }
     }
 }
 
@@ -50,25 +52,18 @@ pub enum PartsError {
         /// Offset in the file.
         at: u64,
     },
-    /// The archive is damaged.
-    #[error("at byte {part}: {source}")]
-    Archive {
-        /// Where the member starts in the file.
-        part: u64,
-        /// What is wrong.
-        source: ReadError,
-    },
     /// The compressed stream is damaged or too large.
-    #[error("at byte {at}: {source}")]
+    #[error("at byte {at}: {cause}")]
     Compressed {
         /// Where the stream starts in the file.
         at: u64,
         /// What is wrong.
-        source: DecompressError,
+        cause: DecompressError,
     },
 }
 
-/// Goes through the members of an initramfs. Ends at the end of the bytes or with the first error.
+/// Goes through the members of an initramfs. Ends at the end of the bytes or with the first error; a
+/// damaged archive is a member up to the end of the bytes, whose records end with the error.
 #[derive(Debug, Clone)]
 pub struct Parts<'a> {
     bytes: &'a [u8],
@@ -92,7 +87,7 @@ impl<'a> Parts<'a> {
         let rest = rest.get(zeros..).unwrap_or_default();
         if let Some(kind) = Compression::detect(rest) {
             let unpacked =
-                decompress(kind, rest, self.limit).map_err(|source| PartsError::Compressed { at, source })?;
+                decompress(kind, rest, self.limit).map_err(|cause| PartsError::Compressed { at, cause })?;
             // A stream of no bytes cannot be, and would keep us here for ever.
             self.at += unpacked.consumed.max(1);
             let stored = (self.at - start) as u64;
@@ -108,10 +103,10 @@ impl<'a> Parts<'a> {
             return Err(PartsError::Unaligned { at });
         }
         let mut reader = Reader::new(rest);
-        for record in reader.by_ref() {
-            record.map_err(|source| PartsError::Archive { part: at, source })?;
-        }
-        let length = reader.offset();
+        // A damaged one is handed out all the same: its reader will come to the damage. Behind it
+        // there is nothing to go on with.
+        let whole = reader.by_ref().all(|record| record.is_ok());
+        let length = if whole { reader.offset() } else { rest.len() };
         self.at += length.max(1);
         let content = Cow::Borrowed(rest.get(..length).unwrap_or_default());
         Ok(Some(Part { at, stored: length as u64, compression: None, content }))
@@ -136,6 +131,8 @@ impl<'a> Iterator for Parts<'a> {
 pub struct Records<'a> {
     bytes: &'a [u8],
     base: usize,
+    /// Added to offsets in errors.
+    shift: u64,
     reader: Option<Reader<'a>>,
     archives: usize,
     done: bool,
@@ -166,7 +163,7 @@ impl<'a> Iterator for Records<'a> {
                 Some(Ok(record)) => return Some(Ok(record)),
                 Some(Err(error)) => {
                     self.done = true;
-                    return Some(Err(ReadError { at: error.at + self.base as u64, ..error }));
+                    return Some(Err(ReadError { at: error.at + self.base as u64 + self.shift, ..error }));
                 }
                 None => {
                     self.base += reader.offset().max(1);

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use lkdb_image::archive::{Compressor, Packing, Tree, append_padding, newc};
 
 use super::Source;
@@ -31,6 +31,9 @@ pub(super) fn whole_file(
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
     };
+    if !directory.is_dir() {
+        bail!("cannot write {}: {} is no directory", path.display(), directory.display());
+    }
     let mut temporary = tempfile::Builder::new()
         .prefix(".lkdb-")
         .permissions(Permissions::from_mode(0o666))

@@ -26,7 +26,7 @@ impl Record<'_> {
 
 /// Why an archive cannot be read further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("at byte {at} of the archive: {problem}")]
+#[error("at byte {at}: {problem}")]
 pub struct ReadError {
     /// Offset of the record in the archive.
     pub at: u64,

@@ -31,12 +31,12 @@ pub enum WriteError {
         got: u64,
     },
     /// Reading a file's content, or writing the archive, failed.
-    #[error("`{path}`: {source}")]
+    #[error("`{path}`: {cause}")]
     Io {
         /// The file in the archive at which it failed.
         path: String,
         /// The cause.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -157,7 +157,7 @@ impl<W: Write> Writer<W> {
         let size =
             u32::try_from(expected).map_err(|_| WriteError::TooBig { path: shown(), size: expected })?;
         let header = Header { size, name_size: name_size as u32, ..record.header };
-        let failed = |source| WriteError::Io { path: shown(), source };
+        let failed = |cause| WriteError::Io { path: shown(), cause };
         self.head(&header, path).map_err(failed)?;
         let mut counted = Counted { out: &mut self.out, count: 0 };
         match &record.content {
@@ -192,7 +192,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn finish(mut self) -> Result<W, WriteError> {
-        self.pad(BLOCK).map_err(|source| WriteError::Io { path: "the end".to_owned(), source })?;
+        self.pad(BLOCK).map_err(|cause| WriteError::Io { path: "the end".to_owned(), cause })?;
         Ok(self.out)
     }
 }

@@ -1,9 +1,12 @@
 //! `lkdb initramfs inspect`.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::fs;
+use std::io::{self, IsTerminal, Read, Write};
+use std::ops::Deref;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use lkdb_image::archive::newc::{Header, Record, file_type};
 use lkdb_image::archive::{Part, Parts, list};
 use lkdb_image::compress::Compression;
@@ -20,7 +23,7 @@ const UNPACKED_LIMIT: usize = 2 << 30;
 /// Options of the command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// An initramfs, of any make
+    /// An initramfs, of any make; `-` for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Unpack it into DIR, which must be new or empty
@@ -64,44 +67,101 @@ struct Row {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
-    let bytes = mapped::map(&args.file)?;
-    let host = HostFacts::read();
-    let mut listing = Listing::default();
-    let mut gathered = args.extract.is_some().then(Gathered::default);
-    let mut failed = None;
-    let mut archives = 0;
-    for part in Parts::new(&bytes, UNPACKED_LIMIT) {
-        let part = match part {
-            Ok(part) => part,
-            Err(error) => {
-                failed = Some(anyhow::Error::from(error));
-                break;
-            }
+    let bytes = Input::open(&args.file)?;
+    let mut reading = Reading::new(args.extract.is_some());
+    let outcome = reading.all(&bytes);
+    let failed = outcome
+        .err()
+        .map(|error| error.context(format!("{} is damaged, or no initramfs", args.file.display())));
+    match (&args.extract, failed) {
+        (Some(_), Some(error)) => Err(error),
+        (Some(dir), None) => extract(&reading.gathered.unwrap_or_default(), dir, context),
+        (None, failed) => show(&reading.listing, failed, context),
+    }
+}
+
+/// A file, mapped; or what comes through a pipe, in memory.
+enum Input {
+    Mapped(mapped::Mapped),
+    Read(Vec<u8>),
+}
+
+impl Input {
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        let failed = || format!("cannot read {}", path.display());
+        let mut pipe: Box<dyn Read> = if path == Path::new("-") {
+            Box::new(io::stdin().lock())
+        } else if fs::metadata(path).with_context(failed)?.file_type().is_fifo() {
+            Box::new(fs::File::open(path).with_context(failed)?)
+        } else {
+            return Ok(Self::Mapped(mapped::map(path)?));
         };
-        let mut member = Member::of(&part);
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).with_context(failed)?;
+        Ok(Self::Read(bytes))
+    }
+}
+
+impl Deref for Input {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(bytes) => bytes,
+            Self::Read(bytes) => bytes,
+        }
+    }
+}
+
+/// What has been read of an initramfs so far.
+struct Reading {
+    listing: Listing,
+    gathered: Option<Gathered>,
+    host: HostFacts,
+    /// Whether names go to a terminal, which control characters in them could confuse.
+    terminal: bool,
+}
+
+impl Reading {
+    fn new(extract: bool) -> Self {
+        Self {
+            listing: Listing::default(),
+            gathered: extract.then(Gathered::default),
+            host: HostFacts::read(),
+            terminal: io::stdout().is_terminal(),
+        }
+    }
+
+    fn all(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let mut archives = 0;
+        for part in Parts::new(bytes, UNPACKED_LIMIT) {
+            archives += self.part(&part?, archives)?;
+        }
+        if self.listing.members.is_empty() {
+            bail!("there is no archive in it");
+        }
+        Ok(())
+    }
+
+    /// Takes what is in a member, behind so many archives. Gives the number of archives in it.
+    fn part(&mut self, part: &Part<'_>, before: usize) -> anyhow::Result<usize> {
+        let mut member = Member::of(part);
         let mut records = part.records();
+        let mut failed = None;
         while let Some(record) = records.next() {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
-                    failed = Some(anyhow::Error::from(error));
+                    failed = Some(error);
                     break;
                 }
             };
-            member.files.push(Row::of(&record, &host));
-            if let Some(gathered) = &mut gathered {
-                gathered.take(archives + records.archives(), &record);
+            member.files.push(Row::of(&record, &self.host, self.terminal));
+            if let Some(gathered) = &mut self.gathered {
+                gathered.take(before + records.archives(), &record);
             }
         }
-        archives += records.archives();
-        listing.members.push(member);
-    }
-    let failed =
-        failed.map(|error| error.context(format!("{} is damaged, or no initramfs", args.file.display())));
-    match (gathered, &args.extract, failed) {
-        (_, Some(_), Some(error)) => Err(error),
-        (Some(gathered), Some(dir), None) => extract(&gathered, dir, context),
-        (_, _, failed) => show(&listing, failed, context),
+        self.listing.members.push(member);
+        failed.map_or(Ok(records.archives()), |error| Err(error.into()))
     }
 }
 
@@ -121,7 +181,7 @@ fn show(listing: &Listing, failed: Option<anyhow::Error>, context: &Context) -> 
     Ok(Status::OK)
 }
 
-fn extract(gathered: &Gathered, dir: &std::path::Path, context: &Context) -> anyhow::Result<Status> {
+fn extract(gathered: &Gathered, dir: &Path, context: &Context) -> anyhow::Result<Status> {
     let mut notes = Vec::new();
     gathered.write(dir, &mut notes).context("nothing was extracted")?;
     for note in notes {
@@ -149,13 +209,18 @@ impl Member {
 }
 
 impl Row {
-    fn of(record: &Record<'_>, host: &HostFacts) -> Self {
+    fn of(record: &Record<'_>, host: &HostFacts, terminal: bool) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let Header { mode, uid, gid, nlink, size, mtime, rdev, .. } = record.header;
         let kind = mode & file_type::MASK;
         let mut line = Vec::new();
         // Writing to memory does not fail.
         let _ = list::line(record, host, &mut line);
+        if terminal {
+            // As ls does it.
+            let text = line.iter_mut().filter(|byte| byte.is_ascii_control() && **byte != b'\n');
+            text.for_each(|byte| *byte = b'?');
+        }
         Self {
             path: text(record.name),
             target: (kind == file_type::SYMLINK).then(|| text(record.data)),
