@@ -40,7 +40,8 @@ pub(crate) fn choose(options: &MachineOptions) -> anyhow::Result<Chosen> {
     Ok(chosen)
 }
 
-fn named(name: Option<&str>) -> anyhow::Result<Chosen> {
+/// The kernel that a name means: a build tree, an image, a fetched version; the newest without one.
+pub(crate) fn named(name: Option<&str>) -> anyhow::Result<Chosen> {
     let cache = Cache::open()?;
     let set = match name {
         None => cache.newest(&X86_64)?,

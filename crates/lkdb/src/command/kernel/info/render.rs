@@ -1,80 +1,12 @@
-//! `lkdb kernel info FILE`: what a kernel image, vmlinux or module is, what it carries, and what a
-//! debugger misses in it.
+//! `lkdb kernel info` as text.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use lkdb_base::Arch;
 use lkdb_base::size::human;
-use lkdb_image::kernel::{self, BzImage, Contents, Finding, Format, Info, Purpose, Want};
-use serde::Serialize;
+use lkdb_image::kernel::{BzImage, Contents, Dwarf, Finding, Info, Purpose, Want};
 
-use crate::output::{Context, Render, Status};
-use crate::{kernel_config, mapped};
-
-/// Options of the command.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// A bzImage, arm64 Image, EFI zboot image, vmlinux or module, compressed or not
-    file: PathBuf,
-    /// The kernel's configuration (default: the one it carries, else the file beside it)
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
-    let file = mapped::map(&args.file)?;
-    let info = kernel::describe(&file).with_context(|| args.file.display().to_string())?;
-    let report = Report::new(&args.file, info, args.config.as_deref())?;
-    context.show(&report)?;
-    Ok(Status::OK)
-}
-
-/// What is shown.
-#[derive(Debug, Serialize)]
-struct Report {
-    file: PathBuf,
-    #[serde(flatten)]
-    info: Info,
-    config: Option<ConfigSource>,
-    /// The gdb scripts that the build left beside a vmlinux.
-    gdb_scripts: Option<PathBuf>,
-    /// Options that are not as a debugger wants them.
-    findings: Vec<Finding>,
-}
-
-/// Where the configuration was found.
-#[derive(Debug, Serialize)]
-struct ConfigSource {
-    /// `None`: in the image itself.
-    file: Option<PathBuf>,
-    options: usize,
-}
-
-impl Report {
-    fn new(file: &Path, mut info: Info, config: Option<&Path>) -> anyhow::Result<Self> {
-        let found = match (config, info.config.take()) {
-            (Some(path), _) => Some((kernel_config::read(path)?, Some(path.to_owned()))),
-            (None, Some(config)) => Some((config, None)),
-            (None, None) if info.format == Format::Module => None,
-            (None, None) => kernel_config::beside(file, info.release.as_deref())
-                .map(|(config, path)| (config, Some(path))),
-        };
-        let arch = Arch::by_name(info.arch);
-        let findings = match (&found, arch) {
-            (Some((config, _)), Some(arch)) => kernel::advise(config, arch),
-            _ => Vec::new(),
-        };
-        Ok(Self {
-            file: file.to_owned(),
-            gdb_scripts: Some(file.with_file_name("vmlinux-gdb.py")).filter(|path| path.exists()),
-            config: found.map(|(config, file)| ConfigSource { file, options: config.len() }),
-            info,
-            findings,
-        })
-    }
-}
+use super::Report;
+use crate::output::Render;
 
 impl Render for Report {
     fn render(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -89,6 +21,12 @@ impl Render for Report {
             line(out, "depends on", if depends.is_empty() { "nothing" } else { &depends })?;
         }
         contents(out, &self.info.contents, &self.info)?;
+        if let Some(vmlinux) = &self.vmlinux {
+            let dwarf = debug_information(vmlinux.contents.dwarf.as_ref());
+            let path = vmlinux.file.display();
+            line(out, "vmlinux", &format!("{path}, {}, of the same build", human(vmlinux.size)))?;
+            line(out, "  its DWARF", &dwarf)?;
+        }
         if let Some(scripts) = &self.gdb_scripts {
             line(out, "gdb scripts", &scripts.display().to_string())?;
         }
@@ -180,25 +118,7 @@ fn write_finding(out: &mut dyn Write, finding: &Finding) -> io::Result<()> {
 
 fn contents(out: &mut dyn Write, contents: &Contents, info: &Info) -> io::Result<()> {
     let kernel = info.module.is_none();
-    let dwarf = match &contents.dwarf {
-        Some(dwarf) => {
-            let mut text = match dwarf.version {
-                Some(version) => format!("version {version}, {}", human(dwarf.size)),
-                None => human(dwarf.size),
-            };
-            if let Some(compression) = dwarf.compression {
-                text = format!("{text}, compressed with {compression}");
-            }
-            if dwarf.locations == Some(false) {
-                text.push_str(", reduced: no locations of variables");
-            }
-            if dwarf.split {
-                text.push_str(", split: the bulk is in .dwo files");
-            }
-            text
-        }
-        None => "none: no source lines, no locals from this file".to_owned(),
-    };
+    let dwarf = debug_information(contents.dwarf.as_ref());
     line(out, "DWARF", &dwarf)?;
     let btf = contents.btf.map(human);
     line(out, "BTF", btf.as_deref().unwrap_or("none"))?;
@@ -213,6 +133,27 @@ fn contents(out: &mut dyn Write, contents: &Contents, info: &Info) -> io::Result
     line(out, ".symtab", symbols.as_deref().unwrap_or("none"))
 }
 
+/// What debug information there is, in words.
+fn debug_information(dwarf: Option<&Dwarf>) -> String {
+    let Some(dwarf) = dwarf else {
+        return "none: no source lines, no locals from this file".to_owned();
+    };
+    let mut text = match dwarf.version {
+        Some(version) => format!("version {version}, {}", human(dwarf.size)),
+        None => human(dwarf.size),
+    };
+    if let Some(compression) = dwarf.compression {
+        text = format!("{text}, compressed with {compression}");
+    }
+    if dwarf.locations == Some(false) {
+        text.push_str(", reduced: no locations of variables");
+    }
+    if dwarf.split {
+        text.push_str(", split: the bulk is in .dwo files");
+    }
+    text
+}
+
 fn boot_header(image: &BzImage) -> String {
     format!(
         "protocol {}.{:02}, payload {} at {:#x} of the protected-mode code, needs {} from {:#x}{}",
@@ -224,4 +165,45 @@ fn boot_header(image: &BzImage) -> String {
         image.pref_address,
         if image.relocatable { ", relocatable" } else { ", not relocatable" },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use lkdb_image::config::Value;
+
+    use super::*;
+
+    #[test]
+    fn debug_information_is_put_in_words() {
+        let mut dwarf = Dwarf {
+            version: Some(5),
+            size: 218_900_000,
+            compression: None,
+            locations: Some(true),
+            split: false,
+        };
+        assert_eq!(debug_information(Some(&dwarf)), "version 5, 218.9 MB");
+        dwarf.compression = Some("zstd");
+        dwarf.locations = Some(false);
+        let reduced = "version 5, 218.9 MB, compressed with zstd, reduced: no locations of variables";
+        assert_eq!(debug_information(Some(&dwarf)), reduced);
+        dwarf.locations = None;
+        dwarf.split = true;
+        assert!(debug_information(Some(&dwarf)).ends_with("split: the bulk is in .dwo files"));
+    }
+
+    #[test]
+    fn a_finding_says_what_to_set_and_what_it_costs() {
+        let mut out = Vec::new();
+        let finding = Finding {
+            options: &["NET_9P_VIRTIO", "VIRTIO_FS"],
+            is: Value::Absent,
+            want: Want::On,
+            purpose: Purpose::Convenience,
+            cost: "nothing can be shared",
+        };
+        write_finding(&mut out, &finding).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "  NET_9P_VIRTIO=y or m (or VIRTIO_FS): nothing can be shared\n");
+    }
 }
