@@ -177,6 +177,16 @@ impl Cache {
         Ok(freed)
     }
 
+    /// The BusyBox that `lkdb busybox build` put here, if it did.
+    #[must_use]
+    pub fn busybox(&self) -> Option<PathBuf> {
+        existing(self.busybox_file())
+    }
+
+    pub(crate) fn busybox_file(&self) -> PathBuf {
+        self.root.join("busybox").join("busybox")
+    }
+
     /// Where a file got by build ID lies, or will.
     pub(crate) fn build_id_file(&self, id: &BuildId, artifact: Artifact) -> PathBuf {
         self.build_ids_dir().join(id.to_string()).join(artifact.name())

@@ -9,14 +9,14 @@ use lkdb_base::size;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read, written or made.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {error}", path.display())]
     Io {
         /// What was tried: `read`, `make`, `rename`.
         action: &'static str,
         /// On what.
         path: PathBuf,
-        /// Why not.
-        source: io::Error,
+        /// Why not. Not called `source`, as it is told already.
+        error: io::Error,
     },
     /// A program this work needs is not installed.
     #[error("`{program}` is not installed: {remedy}")]
@@ -71,6 +71,13 @@ impl Error {
     /// For `map_err` on file operations.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { action, path, source }
+        move |error| {
+            // What other crates wrap says the path a second time.
+            let error = match rustix::io::Errno::from_io_error(&error) {
+                Some(errno) => errno.into(),
+                None => error.kind().into(),
+            };
+            Self::Io { action, path, error }
+        }
     }
 }

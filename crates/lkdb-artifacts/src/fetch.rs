@@ -76,13 +76,14 @@ pub fn fetch(cache: &Cache, options: &FetchOptions, progress: &mut dyn Progress)
     }
     let mut meta = start(cache, &plan, options.arch)?;
     room(cache, &plan, &meta)?;
+    let dir = cache.kernel_dir(&plan.release);
+    fs::create_dir_all(&dir).map_err(Error::io("make", &dir))?;
     let mut fetched = Vec::new();
     let mut work = Work { cache, apt: &apt, meta: &mut meta, fetched: &mut fetched, progress };
-    work.image(&plan)?;
-    work.debug(&plan)?;
-    work.debuginfod(options)?;
-    work.headers(&plan)?;
-    work.source(&plan)?;
+    let done = work.all(&plan, options);
+    // Gone only when nothing came into it.
+    let _ = fs::remove_dir(&dir);
+    done?;
     let kernel = cache.resolve(&meta).ok_or_else(|| {
         Error::Unfit(format!("package {} holds no kernel image for {}", plan.image.name, options.arch.name))
     })?;
@@ -193,7 +194,6 @@ fn start(cache: &Cache, plan: &Plan, arch: &Arch) -> Result<Meta> {
         // Another build under the same name: nothing of it fits the new one.
         fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
     }
-    fs::create_dir_all(&dir).map_err(Error::io("make", &dir))?;
     Ok(Meta {
         release: plan.release.clone(),
         arch: arch.name.to_owned(),
@@ -239,6 +239,15 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// What a session needs first comes first; the source, which takes longest, last.
+    fn all(&mut self, plan: &Plan, options: &FetchOptions) -> Result<()> {
+        self.image(plan)?;
+        self.debug(plan)?;
+        self.debuginfod(options)?;
+        self.headers(plan)?;
+        self.source(plan)
+    }
+
     fn image(&mut self, plan: &Plan) -> Result<()> {
         if self.has(self.meta.image.as_ref()) {
             return Ok(());

@@ -6,6 +6,7 @@
 
 mod apt;
 pub mod build;
+pub mod busybox;
 mod cache;
 pub mod config;
 pub mod debuginfod;

@@ -27,9 +27,24 @@ pub(crate) fn output(
     progress: &mut dyn Progress,
     tick: &mut dyn FnMut(&mut dyn Progress),
 ) -> Result<Output> {
+    command.stdin(Stdio::null());
+    started(command, progress, tick)
+}
+
+/// [`output`] of a program that reads its answers from `input`.
+pub(crate) fn fed(command: &mut Command, input: Stdio, progress: &mut dyn Progress) -> Result<Output> {
+    command.stdin(input);
+    started(command, progress, &mut |_| {})
+}
+
+fn started(
+    command: &mut Command,
+    progress: &mut dyn Progress,
+    tick: &mut dyn FnMut(&mut dyn Progress),
+) -> Result<Output> {
     use std::os::unix::process::CommandExt as _;
     tracing::debug!(?command, "run");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| not_started(command, error))?;
     let stdout = child.stdout.take().map(drain);
     let stderr = child.stderr.take().map(drain);
@@ -92,7 +107,7 @@ pub(crate) fn not_started(command: &Command, error: io::Error) -> Error {
     if error.kind() == io::ErrorKind::NotFound {
         return Error::NoProgram { remedy: crate::tools::remedy(&program), program };
     }
-    Error::Io { action: "run", path: program.into(), source: error }
+    Error::Io { action: "run", path: program.into(), error }
 }
 
 fn name(command: &Command) -> String {

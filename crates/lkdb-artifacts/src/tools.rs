@@ -64,6 +64,18 @@ pub const COMPRESSORS: [(&str, Tool); 5] = [
     ("KERNEL_ZSTD", tool("zstd", "compressing kernels", ["zstd", "zstd", "zstd"])),
 ];
 
+/// What building BusyBox runs.
+pub const BUSYBOX: [Tool; 4] = [
+    tool("make", "building BusyBox", ["make", "make", "make"]),
+    tool("gcc", "building BusyBox", ["gcc", "gcc", "gcc"]),
+    tool("ld", "building BusyBox", ["binutils", "binutils", "binutils"]),
+    tool("tar", "unpacking sources", ["tar", "tar", "tar"]),
+];
+
+/// Needed only to unpack Debian's source packages.
+pub const DPKG_SOURCE: Tool =
+    tool("dpkg-source", "unpacking source packages", ["dpkg-dev", "dpkg-dev", "dpkg"]);
+
 /// Headers that the kernel's own build programs include; `program` is what the compiler must find.
 pub const BUILD_HEADERS: [Tool; 2] = [
     tool("libelf.h", "building objtool", ["libelf-dev", "elfutils-libelf-devel", "libelf"]),

@@ -8,6 +8,7 @@
 //! root). Everything else, proxies and mirrors and keyrings, stays what the administrator chose.
 
 pub(crate) mod select;
+mod sources;
 pub(crate) mod stanza;
 
 use std::fs;
@@ -39,19 +40,33 @@ impl Apt {
     /// # Errors
     /// When apt or dpkg is not on this host, or the folders can't be made.
     pub(crate) fn open(root: &Path, arch: &Arch) -> Result<Self> {
-        for tool in &tools::FETCH {
-            if tools::find(tool.program).is_none() {
-                let program = tool.program.to_owned();
-                return Err(Error::NoProgram { remedy: tools::remedy(&program), program });
-            }
-        }
-        let dir = root.join("apt").join(arch.debian);
+        tools::require(tools::FETCH.iter())?;
+        Self::at(root.join("apt").join(arch.debian), arch, "")
+    }
+
+    /// The same, for source packages.
+    ///
+    /// # Errors
+    /// As [`Apt::open`].
+    pub(crate) fn open_for_source(root: &Path, arch: &Arch) -> Result<Self> {
+        tools::require(tools::FETCH.iter())?;
+        let dir = root.join("apt").join("source");
+        let lists = dir.join("sources");
+        sources::write(&lists)?;
+        let more = format!(
+            "Dir::Etc::sourcelist \"/dev/null\";\nDir::Etc::sourceparts \"{}/\";\n",
+            quotable(&lists)?
+        );
+        Self::at(dir, arch, &more)
+    }
+
+    fn at(dir: PathBuf, arch: &Arch, more: &str) -> Result<Self> {
         for sub in ["lists/partial", "cache/archives/partial", "log", "archives"] {
             let path = dir.join(sub);
             fs::create_dir_all(&path).map_err(Error::io("make", &path))?;
         }
         let conf = dir.join("apt.conf");
-        write_whole(&conf, configuration(&dir, arch)?.as_bytes())?;
+        write_whole(&conf, (configuration(&dir, arch)? + more).as_bytes())?;
         Ok(Self { dir, conf, complaint: None })
     }
 
@@ -138,6 +153,34 @@ impl Apt {
         Ok(file)
     }
 
+    /// Downloads the files of a source package, and returns its `.dsc`.
+    pub(crate) fn download_source(&self, name: &str, progress: &mut dyn Progress) -> Result<PathBuf> {
+        let dir = self.archives();
+        let mut command = self.command("apt-get");
+        command.args(["-q", "-q", "--download-only", "--only-source", "source", name]).current_dir(&dir);
+        let what = format!("fetching the source of {name}");
+        progress.step(&what, None);
+        let done = run::text(&mut command, &what, progress);
+        progress.end();
+        done.map_err(|error| match (error, self.complaint()) {
+            (Error::Program { what, program, status, detail }, Some(complaint)) => {
+                Error::Program { what, program, status, detail: format!("{detail} ({complaint})") }
+            }
+            (error, _) => error,
+        })?;
+        let files = fs::read_dir(&dir).map_err(Error::io("read", &dir))?.flatten().map(|entry| entry.path());
+        let prefix = format!("{name}_");
+        let ours = |path: &PathBuf| {
+            let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            file.starts_with(&prefix) && file.ends_with(".dsc")
+        };
+        let newest = files.filter(ours).max_by(|a, b| {
+            let version = |path: &Path| path.to_string_lossy().into_owned();
+            crate::version::compare(&version(a), &version(b))
+        });
+        newest.ok_or_else(|| Error::Unfit(format!("apt-get fetched the source of {name} but left no .dsc")))
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         // Messages are read here: they must be apt's own words.
@@ -146,10 +189,15 @@ impl Apt {
     }
 }
 
+/// A path as apt's configuration can have it.
+fn quotable(path: &Path) -> Result<&str> {
+    path.to_str().filter(|path| !path.contains(['"', '\n', '\\'])).ok_or_else(|| {
+        Error::Unfit(format!("apt cannot use the folder {}: its name has quotes in it", path.display()))
+    })
+}
+
 fn configuration(dir: &Path, arch: &Arch) -> Result<String> {
-    let path = dir.to_str().filter(|path| !path.contains(['"', '\n', '\\'])).ok_or_else(|| {
-        Error::Unfit(format!("apt cannot use the folder {}: its name has quotes in it", dir.display()))
-    })?;
+    let path = quotable(dir)?;
     Ok(format!(
         r#"// Written by lkdb at each run.
 #clear APT::Update;

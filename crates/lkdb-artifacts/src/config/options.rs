@@ -117,7 +117,7 @@ pub(crate) fn wanted(arch_dir: &str) -> Vec<Want> {
 
 /// What switches DWARF on in this tree.
 ///
-/// Since 5.18 (commit f9b3cd24578401e7a392974b3353277286e49cee) `DEBUG_INFO` has no prompt and comes with
+/// Since 5.18 (commit f9b3cd245784) `DEBUG_INFO` has no prompt and comes with
 /// a member of the choice "Debug information", whose default is none at all; before, it is an option
 /// like any other, and from 5.12 a choice of DWARF versions stands behind it.
 pub(crate) fn dwarf(tree: &Tree) -> Vec<Want> {
