@@ -1,0 +1,82 @@
+//! `cargo xtask bench`: lkdb against the ways people do it by hand, side by side in one run.
+//!
+//! Hosts are noisy: what is compared is measured alternately, and the best (or the median) is shown.
+
+mod archives;
+mod boot;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::{run, setup};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What to measure (default: all)
+    #[arg(value_enum)]
+    what: Vec<What>,
+    /// The kernel image (default: the newest kernel that lkdb has fetched)
+    #[arg(long, value_name = "FILE", requires = "modules")]
+    kernel: Option<PathBuf>,
+    /// Its modules, lib/modules/RELEASE
+    #[arg(long, value_name = "DIR", requires = "kernel")]
+    modules: Option<PathBuf>,
+    /// Pairs of boots
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pairs: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// Our archives against find | cpio | a compressor
+    Archives,
+    /// `lkdb boot` against QEMU started by hand, to the shell's prompt
+    Boot,
+}
+
+/// The kernel that is measured with.
+#[derive(Debug)]
+struct Kernel {
+    image: PathBuf,
+    modules: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    setup::run()?;
+    let lkdb = run::build_lkdb()?;
+    let kernel = match (&args.kernel, &args.modules) {
+        (Some(image), Some(modules)) => Kernel { image: image.clone(), modules: modules.clone() },
+        _ => fetched(&lkdb)?,
+    };
+    let wants = |what| args.what.is_empty() || args.what.contains(&what);
+    let mut met = true;
+    if wants(What::Archives) {
+        met &= archives::run(&lkdb, &kernel)?;
+    }
+    if wants(What::Boot) {
+        met &= boot::run(&lkdb, &kernel, args.pairs)?;
+    }
+    anyhow::ensure!(met, "not every goal was met, see above");
+    Ok(())
+}
+
+/// The newest kernel in lkdb's cache, fetched if there is none.
+fn fetched(lkdb: &Path) -> anyhow::Result<Kernel> {
+    run::run(Command::new(lkdb).args(["kernel", "fetch"]))?;
+    let json = run::output(Command::new(lkdb).args(["--json", "kernel", "list"]))?;
+    let kernels: Vec<serde_json::Value> =
+        serde_json::from_str(&json).context("cannot read what `lkdb --json kernel list` wrote")?;
+    let of = |kernel: &serde_json::Value| {
+        let path = |key: &str| kernel.get(key)?.as_str().map(PathBuf::from);
+        Some(Kernel { image: path("image")?, modules: path("modules")? })
+    };
+    kernels.iter().rev().find_map(of).context("no fetched kernel has an image and modules")
+}
+
+/// Says whether a goal was met.
+fn goal(text: &str, met: bool) -> bool {
+    println!("  {} {text}", if met { "met:    " } else { "MISSED: " });
+    met
+}

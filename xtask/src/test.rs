@@ -1,0 +1,40 @@
+//! `cargo xtask test`: what CI runs, in the order that fails soonest. The tests come last, so that their
+//! summary closes the output.
+
+use crate::{licenses, run, setup, tidy};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Run the slow tests too: those that build kernels
+    #[arg(long)]
+    slow: bool,
+    /// Run only the tests whose names hold one of these, and none of the other checks
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    setup::run()?;
+    if args.filters.is_empty() {
+        checks()?;
+    }
+    run::headline("tests");
+    let mut tests = run::cargo(["test", "--workspace", "--"]);
+    if args.slow {
+        tests.arg("--include-ignored");
+    }
+    run::run(tests.args(&args.filters))
+}
+
+fn checks() -> anyhow::Result<()> {
+    run::headline("format");
+    run::run(&mut run::cargo(["fmt", "--all", "--check"]))?;
+    tidy::run()?;
+    licenses::run()?;
+    run::headline("clippy");
+    let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+    run::run(&mut run::cargo(clippy))?;
+    run::headline("documentation");
+    let doc = ["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];
+    run::run(run::cargo(doc).env("RUSTDOCFLAGS", "--deny warnings"))
+}
