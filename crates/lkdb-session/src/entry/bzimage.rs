@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use lkdb_base::{PhysAddr, RuntimeAddr};
+use lkdb_image::kernel::BzImage;
 use lkdb_target::{BreakpointKind, Stop, Stub, Thread};
 
 use super::identity::Kernel;
@@ -15,6 +16,8 @@ use super::{Error, cpu_of};
 
 /// `jmp *%rax`.
 const JUMP: [u8; 2] = [0xff, 0xe0];
+/// Where QEMU's boot loader puts the protected-mode part of every bzImage.
+const LOAD: u64 = 0x10_0000;
 /// How much of the relocated block is searched for its jump; it is about 100 bytes long.
 const BLOCK: usize = 512;
 
@@ -30,38 +33,26 @@ pub enum Boot {
 /// What of a bzImage's setup header the way through it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// `code32_start`: where the protected-mode part is loaded, 0x100000.
+    /// Where the protected-mode part is loaded.
     pub load: u64,
     /// `payload_offset`: where the payload begins in that part.
     pub payload: u64,
 }
 
 impl Boot {
-    /// Tells from a boot file's bytes (the first 4 KiB do).
+    /// Tells from a boot file's bytes; nothing is unpacked.
     ///
     /// # Errors
-    /// [`Error::BootFile`] for other files, and for bzImages from before Linux 2.6.26.
+    /// For other files, and for bzImages from before Linux 2.6.26.
     pub fn of_file(bytes: &[u8]) -> Result<Self, Error> {
         if bytes.starts_with(b"\x7fELF") {
             return Ok(Self::Direct);
         }
-        // Documentation/arch/x86/boot.rst: HdrS at 0x202, version at 0x206, code32_start at 0x214,
-        // payload_offset at 0x248 since protocol 2.08.
-        let field = |at: usize| {
-            let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
-            Some(u32::from_le_bytes(bytes))
-        };
-        if bytes.get(0x202..0x206) != Some(b"HdrS") {
-            return Err(Error::BootFile("no setup header"));
+        let image = BzImage::parse(bytes)?;
+        if image.payload_offset < 2 {
+            return Err(Error::BootFile("its payload lies before its code"));
         }
-        let version = bytes.get(0x206..0x208).map_or(0, |two| u16::from_le_bytes([two[0], two[1]]));
-        let (Some(load), Some(payload)) = (field(0x214), field(0x248)) else {
-            return Err(Error::BootFile("it ends within its setup header"));
-        };
-        if version < 0x208 || payload < 2 {
-            return Err(Error::BootFile("its boot protocol is older than 2.08"));
-        }
-        Ok(Self::Compressed(Head { load: load.into(), payload: payload.into() }))
+        Ok(Self::Compressed(Head { load: LOAD, payload: image.payload_offset.into() }))
     }
 }
 
@@ -87,7 +78,7 @@ pub(super) fn run(
         let (cpu, _) = run_to(stub, &jumps, "the jump into the unpacked kernel", left)?;
         let entry = register(stub, cpu, "rax")?;
         // Other code behind the block may have such jumps too; the kernel's entry is page-aligned RAM.
-        if entry & 0xfff == kernel.entry_offset() & 0xfff && entry >= 0x10_0000 {
+        if entry & 0xfff == kernel.entry_offset() & 0xfff && entry >= LOAD {
             return Ok(PhysAddr(entry.wrapping_sub(kernel.entry_offset())));
         }
     }
@@ -149,22 +140,25 @@ fn run_to(
 mod tests {
     use super::*;
 
-    fn header(version: u16, payload: u32) -> Vec<u8> {
-        let mut bytes = vec![0; 0x260];
+    /// A header of boot protocol 2.15, one sector of setup code, 64 bytes of protected-mode code.
+    fn bzimage() -> Vec<u8> {
+        let mut bytes = vec![0; 1024 + 64];
+        bytes[0x1f1] = 1;
+        bytes[0x1f4] = 4;
+        bytes[0x1fe..0x200].copy_from_slice(&[0x55, 0xaa]);
         bytes[0x202..0x206].copy_from_slice(b"HdrS");
-        bytes[0x206..0x208].copy_from_slice(&version.to_le_bytes());
-        bytes[0x214..0x218].copy_from_slice(&0x10_0000_u32.to_le_bytes());
-        bytes[0x248..0x24c].copy_from_slice(&payload.to_le_bytes());
+        bytes[0x206..0x208].copy_from_slice(&0x20f_u16.to_le_bytes());
+        bytes[0x248..0x24c].copy_from_slice(&0x20_u32.to_le_bytes());
+        bytes[0x24c..0x250].copy_from_slice(&0x10_u32.to_le_bytes());
         bytes
     }
 
     #[test]
     fn the_boot_file_tells_the_way() {
-        let head = Head { load: 0x10_0000, payload: 0x2cc };
-        assert_eq!(Boot::of_file(&header(0x20f, 0x2cc)).unwrap(), Boot::Compressed(head));
+        let head = Head { load: 0x10_0000, payload: 0x20 };
+        assert_eq!(Boot::of_file(&bzimage()).unwrap(), Boot::Compressed(head));
         assert_eq!(Boot::of_file(b"\x7fELF\x02").unwrap(), Boot::Direct);
-        assert!(Boot::of_file(&header(0x207, 0x2cc)).is_err(), "too old");
-        assert!(Boot::of_file(&header(0x20f, 0x2cc)[..0x220]).is_err(), "cut off");
+        assert!(Boot::of_file(&bzimage()[..0x220]).is_err(), "cut off");
         assert!(Boot::of_file(b"").is_err());
     }
 }

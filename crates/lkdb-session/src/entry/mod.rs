@@ -19,7 +19,7 @@ use std::time::Duration;
 use lkdb_base::{BuildId, PhysAddr, Slide};
 use lkdb_target::{Stub, Thread};
 
-pub use bzimage::Boot;
+pub use bzimage::{Boot, Head};
 pub use identity::Kernel;
 
 /// Where a kernel lies.
@@ -47,8 +47,11 @@ pub enum Error {
     /// vmlinux lacks something that every kernel has.
     #[error("vmlinux has no {0}: is it a kernel?")]
     NoKernel(&'static str),
-    /// The boot file is neither.
-    #[error("the boot file is neither a bzImage (boot protocol 2.08 or newer) nor an ELF kernel: {0}")]
+    /// The boot file is no bzImage.
+    #[error(transparent)]
+    Image(#[from] lkdb_image::kernel::ImageError),
+    /// A bzImage with impossible numbers in its header.
+    #[error("the boot file is no usable bzImage: {0}")]
     BootFile(&'static str),
     /// A breakpoint on the way did not hit.
     #[error(
