@@ -1,5 +1,7 @@
 //! Finding the kernel on a machine that is nothing but a stub, a few registers and some memory.
 
+#![allow(clippy::unwrap_used)] // tests
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! ELF files made to order, and made wrong.
 
+#![allow(clippy::unwrap_used)] // tests
+
 use lkdb_base::{Arch, LinkAddr, PhysAddr};
 use lkdb_symbols::{Elf, elf};
 use lkdb_testkit::elf::{ElfMaker, note};
@@ -57,7 +59,7 @@ proptest! {
         file.truncate(file.len() - cut % 64);
         if let Ok(elf) = Elf::parse(&file) {
             let _ = (elf.build_id(), elf.arch(), elf.physical(LinkAddr(TEXT)));
-            let _ = elf.sections().map(|section| elf.bytes(&section).map(<[u8]>::len)).count();
+            elf.sections().for_each(|section| drop(elf.bytes(&section).map(<[u8]>::len)));
             if let Ok(symbols) = elf.symbols() {
                 let _ = symbols.nearest(LinkAddr(TEXT + 3));
             }

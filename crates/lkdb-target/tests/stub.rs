@@ -1,5 +1,7 @@
 //! The client against a scripted stub: honest answers, then every way of not giving one.
 
+#![allow(clippy::unwrap_used)] // tests
+
 use std::time::{Duration, Instant};
 
 use lkdb_base::{PhysAddr, RuntimeAddr};
