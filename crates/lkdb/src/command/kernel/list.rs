@@ -17,7 +17,6 @@ pub(crate) struct Args {}
 #[serde(untagged)]
 enum Row {
     Kernel {
-        #[serde(flatten)]
         kernel: Box<KernelSet>,
         /// Bytes on disk, without the source tree.
         size: u64,
