@@ -23,6 +23,16 @@ pub fn parse(text: &str) -> Result<u64, NotASize> {
     number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(wrong)
 }
 
+/// A memory size as [`parse`] reads it, in the largest unit that shows it exactly: `512M`, `1G`.
+#[must_use]
+pub fn binary(bytes: u64) -> String {
+    let fits = |shift: u32| bytes.trailing_zeros() >= shift && bytes != 0;
+    match ["T", "G", "M", "K"].into_iter().zip([40, 30, 20, 10]).find(|(_, shift)| fits(*shift)) {
+        Some((unit, shift)) => format!("{}{unit}", bytes >> shift),
+        None => format!("{bytes} B"),
+    }
+}
+
 /// A byte count for people: `93.1 MB` (decimal units, as disks and downloads are counted).
 #[must_use]
 pub fn human(bytes: u64) -> String {
@@ -53,6 +63,14 @@ mod tests {
         for wrong in ["", "G", "0", "-1", "1.5G", "99999999999T", "1X", "1é"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn memory_sizes_are_read_as_they_are_shown() {
+        for text in ["1G", "1536M", "3K", "2T"] {
+            assert_eq!(binary(parse(text).unwrap()), text);
+        }
+        assert_eq!(binary(1025), "1025 B");
     }
 
     #[test]

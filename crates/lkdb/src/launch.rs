@@ -1,6 +1,7 @@
 //! From machine options to a machine: kernel, archive, QEMU, name; each either found or named as missing.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -11,11 +12,13 @@ use lkdb_machine::spec::Wiring;
 use lkdb_machine::state::Claim;
 use lkdb_machine::{Machine, MachineSpec, Share, StateRoot};
 
+use serde::Serialize;
+
 use crate::command::internal::own_program;
 use crate::initramfs::{self, Add, InitramfsOptions};
 use crate::kernel_choice::{self, Chosen};
 use crate::options::{AccelChoice, MachineOptions};
-use crate::output::Context;
+use crate::output::{Context, Render, Status};
 
 /// How a command wants its machine, beside what the user said.
 #[derive(Debug, Clone, Copy)]
@@ -126,6 +129,23 @@ fn claim(root: &StateRoot, name: Option<&str>) -> anyhow::Result<Claim> {
             Err(lkdb_machine::Error::NameInUse(_)) => number += 1,
             other => return Ok(other?),
         }
+    }
+}
+
+/// `--dry-run`: prints the command line.
+pub(crate) fn show_line(prepared: Prepared, context: &Context) -> anyhow::Result<Status> {
+    context.show(&Line { command_line: prepared.dry_run()? })?;
+    Ok(Status::OK)
+}
+
+#[derive(Serialize)]
+struct Line {
+    command_line: String,
+}
+
+impl Render for Line {
+    fn render(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.command_line)
     }
 }
 

@@ -4,8 +4,14 @@ use std::fmt;
 
 use anyhow::Context as _;
 use lkdb_artifacts::KernelSet;
+use lkdb_base::RuntimeAddr;
 use lkdb_machine::Machine;
+use lkdb_session::entry::{self, Kernel};
+use lkdb_symbols::Elf;
+use lkdb_target::Stub;
 use serde_json::json;
+
+use crate::mapped;
 
 /// One processor's place.
 #[derive(Debug)]
@@ -27,11 +33,33 @@ impl fmt::Display for Place {
 }
 
 /// Asks QEMU for every processor's program counter. The guest is not stopped for that.
-pub(crate) fn of(machine: &Machine, _kernel: &KernelSet) -> anyhow::Result<Vec<Place>> {
+pub(crate) fn of(machine: &Machine, kernel: &KernelSet) -> anyhow::Result<Vec<Place>> {
     let answer = machine.qmp("human-monitor-command", json!({ "command-line": "info registers -a" }))?;
     let text = answer.as_str().context("QEMU gave no registers")?;
-    let places = parse(text);
+    let mut places = parse(text);
+    if let Err(error) = name(&mut places, machine, kernel) {
+        tracing::debug!("no names for these places: {error:#}");
+    }
     Ok(places)
+}
+
+/// Gives each place its symbol, as far as there are symbols and the kernel's page tables are up.
+fn name(places: &mut [Place], machine: &Machine, kernel: &KernelSet) -> anyhow::Result<()> {
+    let vmlinux = kernel.vmlinux.as_ref().context("there is no vmlinux")?;
+    let bytes = mapped::map(vmlinux)?;
+    let elf = Elf::parse(&bytes)?;
+    let mut lease = machine.stub()?;
+    let found = Stub::new(lease.take().context("the stub was lent without a connection")?)
+        .map_err(entry::Error::from)
+        .and_then(|mut stub| entry::running(&mut stub, &Kernel::new(elf)?));
+    lease.end()?;
+    let slide = found?.slide;
+    let symbols = elf.symbols()?;
+    for place in places {
+        let nearest = symbols.nearest(slide.undo(RuntimeAddr(place.pc)));
+        place.name = nearest.map(|nearest| format!("{}+{:#x}", nearest.symbol.name, nearest.offset));
+    }
+    Ok(())
 }
 
 /// Reads the monitor's `info registers -a`: a `CPU#N` line, then registers, `RIP=` or `PC=` among them.

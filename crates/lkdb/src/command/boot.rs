@@ -55,7 +55,7 @@ fn interactive(args: &Args, context: &Context) -> anyhow::Result<Status> {
     let wish = Wish { frozen: false, end_on_reset: false };
     let prepared = launch::prepare(&args.machine, wish, context)?;
     if args.machine.dry_run {
-        return show_line(prepared, context);
+        return launch::show_line(prepared, context);
     }
     let (machine, kernel) = prepared.start()?;
     let watch = machine.watch(!args.detach)?;
@@ -113,22 +113,6 @@ fn finish_console(
     }
 }
 
-fn show_line(prepared: launch::Prepared, context: &Context) -> anyhow::Result<Status> {
-    context.show(&Line { command_line: prepared.dry_run()? })?;
-    Ok(Status::OK)
-}
-
-#[derive(Serialize)]
-struct Line {
-    command_line: String,
-}
-
-impl Render for Line {
-    fn render(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.command_line)
-    }
-}
-
 /// What `lkdb boot -- CMD` comes to, for `--json`; a person has seen the command's own output.
 #[derive(Debug, Serialize)]
 struct Verdict {
@@ -165,7 +149,7 @@ impl Verdict {
 fn one_command(args: Args, context: &Context) -> anyhow::Result<Status> {
     let wish = Wish { frozen: false, end_on_reset: true };
     let verdict = match launch::prepare(&args.machine, wish, context) {
-        Ok(prepared) if args.machine.dry_run => return show_line(prepared, context),
+        Ok(prepared) if args.machine.dry_run => return launch::show_line(prepared, context),
         Ok(prepared) => match prepared.start() {
             Ok((machine, kernel)) => in_guest(&args, &machine, &kernel, context)?,
             Err(error) => Verdict::without_status(NoStatus::NotStarted, format!("{error:#}")),

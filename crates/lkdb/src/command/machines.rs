@@ -95,7 +95,7 @@ impl Render for Listing {
                 status.state.to_string(),
                 status.release.clone().unwrap_or_else(|| status.kernel.display().to_string()),
                 status.smp.to_string(),
-                size::human(status.memory),
+                size::binary(status.memory),
                 status.accel.clone(),
                 status.qemu_pid.to_string(),
                 uptime(now.saturating_sub(status.started)),

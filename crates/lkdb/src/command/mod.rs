@@ -48,7 +48,7 @@ pub(crate) enum Command {
 /// Runs one command.
 pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Status> {
     match command {
-        Command::Gdb(args) => gdb::run(args, context),
+        Command::Gdb(args) => gdb::run(&args, context),
         Command::Boot(args) => boot::run(args, context),
         Command::Ls(args) => machines::ls(&args, context),
         Command::Console(args) => machines::console(&args, context),

@@ -1,0 +1,10 @@
+//! End to end: the program as users run it, on a real kernel in a real QEMU. One binary, a module a
+//! paragraph of what lkdb promises.
+//!
+//! `cargo xtask test` installs what these need and fetches the kernel. Nothing is skipped silently: slow
+//! ones say so and run under `--slow`.
+
+mod boot;
+mod fixture;
+mod lifecycle;
+mod trouble;

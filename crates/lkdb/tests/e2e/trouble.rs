@@ -1,0 +1,95 @@
+//! Bad input: one clear line, exit 1, nothing half-written, nothing left running.
+
+use std::fs;
+
+use crate::fixture::{Lkdb, kernel_file};
+
+#[test]
+fn a_kernel_that_is_none() {
+    let lkdb = Lkdb::new();
+    lkdb.refused(&["boot", "-d", "--kernel", "/no/such/image"], &["/no/such/image"]);
+    let junk = lkdb.scratch().join("junk");
+    fs::write(&junk, vec![0x5a; 100_000]).unwrap();
+    lkdb.refused(&["boot", "-d", "--kernel", junk.to_str().unwrap()], &["junk"]);
+    let cut = lkdb.scratch().join("cut");
+    fs::write(&cut, &fs::read(kernel_file("image")).unwrap()[..3_000_000]).unwrap();
+    lkdb.refused(&["boot", "-d", "--kernel", cut.to_str().unwrap()], &["cut", "truncated"]);
+    assert!(lkdb.machines().is_empty());
+}
+
+#[test]
+fn a_vmlinux_of_another_build() {
+    let lkdb = Lkdb::new();
+    let other = lkdb.scratch().join("other.c");
+    fs::write(&other, "int main(void) { return 0; }").unwrap();
+    let vmlinux = lkdb.scratch().join("vmlinux");
+    let id = "00112233445566778899aabbccddeeff00112233";
+    let status = std::process::Command::new("gcc")
+        .arg(&other)
+        .arg(format!("-Wl,--build-id=0x{id}"))
+        .arg("-o")
+        .arg(&vmlinux)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let image = kernel_file("image");
+    let arguments =
+        ["boot", "-d", "--kernel", image.to_str().unwrap(), "--vmlinux", vmlinux.to_str().unwrap()];
+    lkdb.refused(&arguments, &["different builds", id]);
+}
+
+#[test]
+fn a_busybox_that_is_dynamic() {
+    let lkdb = Lkdb::new();
+    lkdb.refused(&["boot", "-d", "--busybox", "/bin/ls"], &["/bin/ls"]);
+}
+
+#[test]
+fn no_qemu() {
+    let lkdb = Lkdb::new().with("PATH", "/nowhere");
+    lkdb.refused(&["boot", "-d"], &["no QEMU", "qemu-system-x86"]);
+}
+
+#[test]
+fn shares_where_the_kernel_cannot() {
+    let lkdb = Lkdb::new();
+    lkdb.refused(&["boot", "-d", "--share", "/tmp:/mnt"], &["9p", "CONFIG_NET_9P_VIRTIO"]);
+    lkdb.refused(&["boot", "-d", "--share", "/no/such/dir:/mnt"], &["/no/such/dir"]);
+    lkdb.refused(&["boot", "-d", "--share", "/tmp"], &["HOST:GUEST"]);
+}
+
+#[test]
+fn names_that_are_none() {
+    let lkdb = Lkdb::new();
+    lkdb.refused(&["boot", "-d", "--name", "../x"], &["../x", "machine's name"]);
+    lkdb.refused(&["console", "nobody"], &["no machine named `nobody`"]);
+}
+
+#[test]
+fn a_state_directory_that_is_too_deep_or_too_open() {
+    use std::os::unix::fs::PermissionsExt;
+    let lkdb = Lkdb::new();
+    let deep = lkdb.scratch().join("d".repeat(100));
+    fs::create_dir(&deep).unwrap();
+    Lkdb::new().with("XDG_RUNTIME_DIR", &deep).refused(&["boot", "-d"], &["XDG_RUNTIME_DIR", "107"]);
+    let open = lkdb.scratch().join("open");
+    fs::create_dir_all(open.join("lkdb")).unwrap();
+    fs::set_permissions(open.join("lkdb"), fs::Permissions::from_mode(0o777)).unwrap();
+    Lkdb::new().with("XDG_RUNTIME_DIR", &open).refused(&["ls"], &["0700"]);
+}
+
+#[test]
+fn a_full_disk() {
+    // /dev/full cannot hold a directory, so the archive goes there by a link.
+    let lkdb = Lkdb::new();
+    let done = lkdb.run(&["initramfs", "build", "-o", "/dev/full/x"]);
+    assert_eq!(done.status, 1, "{done:#?}");
+    assert_eq!(done.stderr.lines().count(), 1, "{done:#?}");
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    assert_eq!(Lkdb::new().run(&["boot", "--no-such-option"]).status, 2);
+    assert_eq!(Lkdb::new().run(&["no-such-command"]).status, 2);
+    assert_eq!(Lkdb::new().run(&["boot", "--mem", "lots"]).status, 2);
+}
