@@ -31,7 +31,7 @@ pub struct Machine {
 pub struct Watch {
     lines: BufReader<UnixStream>,
     partial: Vec<u8>,
-    name: String,
+    dir: StateDir,
 }
 
 /// The guest's console: what is read comes from the guest, what is written is typed.
@@ -145,7 +145,7 @@ impl Machine {
     /// When its supervisor does not answer.
     pub fn watch(&self, hold: bool) -> Result<Watch> {
         let (lines, _) = self.ask(&Request::Watch { hold })?;
-        Ok(Watch { lines, partial: Vec::new(), name: self.name().to_owned() })
+        Ok(Watch { lines, partial: Vec::new(), dir: self.dir.clone() })
     }
 
     /// Its console; see [`control::Request::Console`].
@@ -202,12 +202,14 @@ impl Machine {
         self.qmp("cont", Value::Null).map(drop)
     }
 
-    /// Ends QEMU; returns when it is gone.
+    /// Ends QEMU; returns when it is gone and the name is free.
     ///
     /// # Errors
     /// When its supervisor does not answer.
     pub fn stop(&self) -> Result<()> {
-        self.ask(&Request::Stop).map(drop)
+        self.ask(&Request::Stop)?;
+        self.dir.wait_until_free();
+        Ok(())
     }
 
     /// Takes the gdb stub. That stops the guest.
@@ -313,7 +315,7 @@ impl Watch {
         }
     }
 
-    /// Waits until QEMU has ended.
+    /// Waits until QEMU has ended and the machine's name is free again.
     ///
     /// # Errors
     /// As [`Watch::next`].
@@ -322,6 +324,7 @@ impl Watch {
             if let Some(status) = self.next(None)?
                 && matches!(status.state, RunState::Ended(_))
             {
+                self.dir.wait_until_free();
                 return Ok(status);
             }
         }
@@ -336,7 +339,7 @@ impl Watch {
     }
 
     fn gone(&self, what: String) -> Error {
-        Error::Supervisor { name: self.name.clone(), what }
+        Error::Supervisor { name: self.dir.name().to_owned(), what }
     }
 }
 

@@ -162,6 +162,14 @@ impl StateDir {
         &self.path
     }
 
+    /// Waits until its machine's supervisor has ended, and the name is free again.
+    pub(crate) fn wait_until_free(&self) {
+        // Opened before it is removed or not at all; the lock goes with the supervisor's life.
+        if let Ok(file) = File::open(self.path.join(LOCK)) {
+            let _ = rustix::fs::flock(&file, FlockOperation::LockShared);
+        }
+    }
+
     /// A file in it.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {

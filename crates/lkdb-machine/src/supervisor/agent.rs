@@ -36,7 +36,7 @@ struct State {
     received: u64,
     next_channel: u32,
     channels: BTreeMap<u32, Sender<Report>>,
-    closed: Option<&'static str>,
+    closed: bool,
 }
 
 /// How far the two sides have greeted each other.
@@ -66,33 +66,34 @@ impl Agent {
             received: 0,
             next_channel: 1,
             channels: BTreeMap::new(),
-            closed: None,
+            closed: false,
         };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Waits for the agent and opens a channel; reports come through the receiver.
-    pub(super) fn open(&self) -> Result<(Channel<'_>, Receiver<Report>), &'static str> {
+    /// Waits for the agent and opens a channel; reports come through the receiver. `None`: the machine
+    /// ended first.
+    pub(super) fn open(&self) -> Option<(Channel<'_>, Receiver<Report>)> {
         let mut state = lock(&self.state);
-        loop {
-            match (state.closed, state.link) {
-                (Some(why), _) => return Err(why),
-                (None, Link::Up(_)) => break,
-                _ => state = self.wait(state),
+        while !matches!(state.link, Link::Up(_)) {
+            if state.closed {
+                return None;
             }
+            state = self.wait(state);
         }
         let number = state.next_channel;
         state.next_channel = state.next_channel.checked_add(1).unwrap_or(1);
         let (sender, reports) = channel();
         state.channels.insert(number, sender);
-        Ok((Channel { agent: self, number }, reports))
+        Some((Channel { agent: self, number }, reports))
     }
 
-    /// Ends every channel, now and to come.
-    pub(super) fn close(&self, why: &'static str) {
+    /// The machine has ended: so has every channel, and clients find out why from the machine's status.
+    pub(super) fn close(&self) {
         let mut state = lock(&self.state);
-        state.closed = Some(why);
-        state.fail_all(why);
+        state.closed = true;
+        state.link = Link::Silent;
+        state.channels.clear();
         self.changed.notify_all();
     }
 
@@ -158,9 +159,7 @@ impl Channel<'_> {
         let mut state = lock(&self.agent.state);
         // A frame goes out as soon as nothing keeps the line from taking one of the largest size.
         let room = u64::from(LINK_WINDOW) - lkdb_agent::frame::MAX_PAYLOAD as u64;
-        while state.closed.is_none()
-            && state.channels.contains_key(&self.number)
-            && state.sent - state.received > room
+        while !state.closed && state.channels.contains_key(&self.number) && state.sent - state.received > room
         {
             state = self.agent.wait(state);
         }
@@ -195,7 +194,6 @@ pub(super) fn read_all(machine: &Machine, mut port: UnixStream) {
             }
         }
     }
-    machine.agent.close("QEMU ended");
 }
 
 /// Passes one client's command to the agent and back, until either side is done.
@@ -208,10 +206,7 @@ pub(super) fn serve_client(machine: &Machine, client: &UnixStream) -> std::io::R
             .map_err(std::io::Error::other)
             .and_then(|()| (&*client).write_all(&bytes))
     };
-    let (channel, reports) = match machine.agent.open() {
-        Ok(open) => open,
-        Err(why) => return tell(&Report::Failed { status: 125, text: why.to_owned() }),
-    };
+    let Some((channel, reports)) = machine.agent.open() else { return Ok(()) };
     let reader = client.try_clone()?;
     std::thread::scope(|scope| {
         // When the client goes, or says what does not fit, its channel goes, and the loop below with it.

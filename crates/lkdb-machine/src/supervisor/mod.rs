@@ -249,7 +249,7 @@ impl Started {
         let _ = fs::remove_file(dir.join(control::SOCKET));
         self.machine.life.end(status.ok(), said);
         self.machine.console.close();
-        self.machine.agent.close("the machine ended");
+        self.machine.agent.close();
         self.machine.life.wait_for_farewells(Instant::now() + FAREWELL);
     }
 }

@@ -1,6 +1,6 @@
 //! `lkdb boot`: a shell on a terminal, a command with its streams and status, archives of one's own.
 
-use crate::fixture::{Lkdb, done};
+use crate::fixture::{Lkdb, done, eventually};
 
 #[test]
 fn a_command_has_its_streams_apart_and_its_status_passed_through() {
@@ -74,7 +74,7 @@ fn a_guest_that_never_comes_up_is_125_and_its_processors_are_named() {
 #[test]
 fn a_silent_boot_says_where_it_is() {
     let lkdb = Lkdb::new();
-    let mut boot = lkdb.start(&["boot", "--boot-timeout", "15", "--append", "console=ttyS3"]);
+    let mut boot = lkdb.start(&["boot", "--boot-timeout", "15", "--append", "console=ttyS3 rdinit=/bin/cat"]);
     boot.wait_for("the boot is silent after 15 s");
     boot.wait_for("CPU 0: 0x");
     boot.kill("TERM");
@@ -89,7 +89,7 @@ fn the_shell_has_job_control_and_ends_with_ctrl_a_x() {
     let mut shell = lkdb.start_on_terminal(&["boot"]);
     shell.wait_for("# ");
     shell.type_in("sleep 1000\r");
-    shell.wait_for("sleep 1000");
+    eventually("sleep runs", || lkdb.run(&["exec", "--", "pidof", "sleep"]).status == 0);
     shell.type_in("\x03");
     shell.wait_for("# ");
     shell.type_in("echo status $?, on $(tty)\r");
@@ -160,7 +160,9 @@ fn an_archive_of_ones_own_boots_with_its_own_init_and_runs_commands() {
     for init in [None, Some("rdinit=/linuxrc")] {
         let mut arguments = vec!["boot", "--initramfs", path];
         arguments.extend(init.iter().flat_map(|init| ["--append", init]));
-        arguments.extend(["--", "cat", "/etc/mine", "/proc/1/comm"]);
+        // Commands run beside the archive's own init, which may still be about to mount /proc.
+        let script = "until [ -e /proc/1/comm ]; do usleep 10000; done; cat /etc/mine /proc/1/comm";
+        arguments.extend(["--", "sh", "-c", script]);
         let done = lkdb.run(&arguments);
         assert_eq!(done.status, 0, "{done:#?}");
         assert!(done.stdout.starts_with("mine\n"), "{done:#?}");

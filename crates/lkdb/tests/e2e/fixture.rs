@@ -254,7 +254,7 @@ pub(crate) fn alive(pid: u64) -> bool {
 pub(crate) fn kernel_file(what: &str) -> PathBuf {
     let listing: serde_json::Value =
         serde_json::from_str(&Lkdb::new().ok(&["kernel", "list", "--json"])).unwrap();
-    let kernel = &listing[0]["kernel"];
+    let kernel = &listing[0];
     let path =
         kernel[what].as_str().unwrap_or_else(|| panic!("no {what} in {listing}; run `cargo xtask test`"));
     PathBuf::from(path)
