@@ -170,6 +170,25 @@ impl<D> Tree<D> {
         Ok(full)
     }
 
+    /// As [`Tree::insert`], but a directory does not replace a symbolic link to one: what is in it goes
+    /// where the link leads, as with `bin` and `lib` where they are links into `usr`.
+    ///
+    /// # Errors
+    /// As [`Tree::insert`].
+    pub fn merge(&mut self, path: impl AsRef<[u8]>, entry: Entry<D>) -> Result<Vec<u8>, TreeError> {
+        if matches!(entry.kind, Kind::Dir)
+            && let Some(parts) = normalise(path.as_ref())
+            && let Some((name, parents)) = parts.split_last()
+        {
+            let mut full = self.directory(parents, path.as_ref())?;
+            push(&mut full, name);
+            if self.entries.get(&full).is_some_and(|there| matches!(there.kind, Kind::Symlink(_))) {
+                return self.directory(&parts, path.as_ref());
+            }
+        }
+        self.insert(path, entry)
+    }
+
     /// A file that was replaced lives on under its other names: the first of them becomes the file.
     fn keep_other_names(&mut self, path: &[u8], replaced: Entry<D>) {
         if !self.has_links || !matches!(replaced.kind, Kind::File(_)) {
@@ -244,6 +263,12 @@ impl<D> Tree<D> {
             Kind::File(content) => Some(content),
             _ => None,
         }
+    }
+
+    /// Takes one entry out, and nothing that may be below it: for what the reader of the archive has
+    /// already.
+    pub fn take(&mut self, path: impl AsRef<[u8]>) -> Option<Entry<D>> {
+        self.entries.remove(path.as_ref())
     }
 
     /// All entries, in archive order.

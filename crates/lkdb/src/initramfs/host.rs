@@ -151,7 +151,7 @@ impl Walk<'_> {
             return Ok(());
         };
         let entry = Entry { mtime: self.mtime, ..Entry::new(facts.mode() & 0o7777, content) };
-        let path = self.tree.insert(guest, entry)?;
+        let path = self.tree.merge(guest, entry)?;
         if let Some(key) = shared {
             self.links.entry(key).or_insert(path);
         }

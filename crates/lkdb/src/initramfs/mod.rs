@@ -4,6 +4,7 @@
 //! [`plan`] decides everything and finds what is wrong; [`Plan::write`] only writes. `lkdb boot` and
 //! `lkdb gdb` use the same two as `lkdb initramfs build`.
 
+mod base;
 mod busybox;
 pub(crate) mod extract;
 pub(crate) mod facts;
@@ -16,6 +17,7 @@ mod tests;
 mod write;
 mod zone;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +27,7 @@ use lkdb_image::archive::recipe::{self, Wishes};
 use lkdb_image::archive::{Entry, Kind, Packing, Tree};
 use lkdb_image::config::{Config, Value};
 
+use base::Skeleton;
 pub(crate) use host::Add;
 pub(crate) use kernel::KernelFacts;
 use modules::{ModuleTree, Wanted};
@@ -113,7 +116,7 @@ pub(crate) struct Plan {
     pub(crate) packing: Packing,
     /// BusyBox's version, unless the user's own initramfs is the root.
     pub(crate) busybox: Option<String>,
-    /// The modules that will be loaded: paths in the guest, in order.
+    /// The modules that lkdb's root will load: paths in the guest, in order.
     pub(crate) loads: Vec<String>,
     /// What the user should hear.
     pub(crate) notes: Vec<String>,
@@ -128,7 +131,7 @@ pub(crate) struct Built {
     pub(crate) size: u64,
     /// How many files, directories and links are in it (without those of a user's own initramfs).
     pub(crate) entries: usize,
-    /// How it is compressed.
+    /// How it is compressed; a user's own initramfs stays as it is.
     pub(crate) compression: Packing,
     /// BusyBox's version.
     pub(crate) busybox: Option<String>,
@@ -154,14 +157,14 @@ pub(crate) fn plan(options: &InitramfsOptions<'_>) -> anyhow::Result<Plan> {
     };
     let placed = modules::place(&mut inside, modules.as_ref(), wanted)?;
     notes.extend(placed.notes);
-    let loads = placed.order.iter().map(|(path, _)| path.clone()).collect();
-    let (mut tree, busybox) = root(options, placed.order, &mut notes)?;
-    // Hard links last, when what they name is there.
-    let (links, files): (Vec<_>, Vec<_>) =
-        inside.into_iter().partition(|(_, entry)| matches!(entry.kind, Kind::HardLink(_)));
-    for (path, entry) in files.into_iter().chain(links) {
-        tree.insert(path, entry)?;
-    }
+    let mut loads: Vec<_> = placed.order.iter().map(|(path, _)| path.clone()).collect();
+    let base =
+        options.base.as_deref().map(|base| Skeleton::read(base, options.config.as_ref())).transpose()?;
+    let (mut tree, busybox) = match &base {
+        Some(base) => (behind(options, base, &placed.order, &mut notes)?, None),
+        None => root(options, placed.order)?,
+    };
+    graft(inside, &mut tree)?;
     for dir in &options.overlay {
         host::overlay(&mut tree, dir, b"", options.mtime, &[])
             .with_context(|| format!("--overlay {}", dir.display()))?;
@@ -169,14 +172,39 @@ pub(crate) fn plan(options: &InitramfsOptions<'_>) -> anyhow::Result<Plan> {
     for add in &options.add {
         host::add(&mut tree, add, options.mtime, &mut notes)?;
     }
+    if let Some(base) = base {
+        base.subtract(&mut tree);
+        loads.clear();
+    }
     Ok(Plan { tree, base: options.base.clone(), packing, busybox, loads, notes })
+}
+
+/// Puts all of one tree into another. Hard links last, when what they name is there, and by the place
+/// that it has got there.
+fn graft(from: Tree<Source>, into: &mut Tree<Source>) -> anyhow::Result<()> {
+    let (links, files): (Vec<_>, Vec<_>) =
+        from.into_iter().partition(|(_, entry)| matches!(entry.kind, Kind::HardLink(_)));
+    let mut places = HashMap::new();
+    for (path, entry) in files {
+        let place = into.merge(&path, entry)?;
+        places.insert(path, place);
+    }
+    for (path, mut entry) in links {
+        if let Kind::HardLink(to) = &mut entry.kind
+            && let Some(place) = places.get(to)
+        {
+            to.clone_from(place);
+        }
+        into.merge(path, entry)?;
+    }
+    Ok(())
 }
 
 impl Plan {
     /// Writes the archive at `path`, which appears whole or not at all.
     pub(crate) fn write(self, path: &Path) -> anyhow::Result<Built> {
         let size = write::whole_file(path, |out| match &self.base {
-            Some(base) => write::appended(base, &self.tree, out),
+            Some(base) => write::appended(base, &self.tree, self.packing, out),
             None => write::archive(&self.tree, self.packing, out).map(drop),
         })?;
         Ok(self.built(path, size))
@@ -203,29 +231,33 @@ impl Plan {
     }
 }
 
-/// lkdb's root, or, behind an initramfs of the user's, just what lkdb adds to one.
+/// What lkdb adds to an initramfs of the user's, together with what that has.
+fn behind(
+    options: &InitramfsOptions<'_>,
+    base: &Skeleton,
+    modules: &[(String, String)],
+    notes: &mut Vec<String>,
+) -> anyhow::Result<Tree<Source>> {
+    if !modules.is_empty() || !options.shares.is_empty() {
+        notes.push(
+            "the initramfs has an init of its own: modules and shares are for it to load and mount"
+                .to_owned(),
+        );
+    }
+    let mut tree = base.tree(options.mtime)?;
+    if let Some(agent) = options.agent {
+        let agent = Entry::file(0o755, Source::Bytes(agent.to_vec()));
+        tree.insert(WRAPPED_INIT, Entry { mtime: options.mtime, ..agent })?;
+    }
+    Ok(tree)
+}
+
+/// lkdb's root, and the version of the BusyBox in it.
 fn root(
     options: &InitramfsOptions<'_>,
     modules: Vec<(String, String)>,
-    notes: &mut Vec<String>,
 ) -> anyhow::Result<(Tree<Source>, Option<String>)> {
     let agent = options.agent.map(|agent| Source::Bytes(agent.to_vec()));
-    if let Some(base) = &options.base {
-        if !modules.is_empty() || !options.shares.is_empty() {
-            notes.push(format!(
-                "{} has an init of its own: modules and shares are for it to load and mount",
-                base.display()
-            ));
-        }
-        let mut tree = Tree::new(options.mtime);
-        if let Some(agent) = agent {
-            tree.insert(
-                WRAPPED_INIT.trim_start_matches('/'),
-                Entry { mtime: options.mtime, ..Entry::file(0o755, agent) },
-            )?;
-        }
-        return Ok((tree, None));
-    }
     let found = busybox::find(options.busybox.as_deref(), options.arch)?;
     let known = |option: &str| options.config.as_ref().map(|config| config.is_on(option));
     let wishes = Wishes {

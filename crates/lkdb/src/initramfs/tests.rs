@@ -175,6 +175,53 @@ fn files_of_the_host_go_where_they_are_wanted() {
 }
 
 #[test]
+fn what_goes_behind_leaves_the_links_before_it_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut merged = Tree::<Vec<u8>>::default();
+    merged.insert("usr/bin", Entry::dir()).unwrap();
+    merged.insert("usr/lib", Entry::dir()).unwrap();
+    merged.insert("lib", Entry::symlink("usr/lib")).unwrap();
+    merged.insert("bin", Entry::symlink("/usr/bin")).unwrap();
+    merged.insert("bin/tool", Entry::file(0o755, *b"theirs")).unwrap();
+    let base = dir.path().join("merged.img");
+    let image = write_tree(&merged, Vec::new()).unwrap();
+    fs::write(&base, &image).unwrap();
+    module_tree(dir.path());
+    let mine = dir.path().join("mine");
+    fs::write(&mine, b"mine").unwrap();
+    let add = |guest: &str| vec![Add { host: mine.clone(), guest: guest.as_bytes().to_vec() }];
+    let wanted = InitramfsOptions {
+        base: Some(base.clone()),
+        agent: Some(b"agent"),
+        modules: Some(dir.path().to_owned()),
+        load: vec!["base".to_owned()],
+        add: add("/bin/tool"),
+        ..InitramfsOptions::new(&arch::X86_64)
+    };
+    let (_, files) = built(dir.path(), &wanted);
+    let paths: Vec<_> = files.iter().skip(merged.len()).map(|(path, _)| path.as_str()).collect();
+    let root = format!("usr/lib/modules/{RELEASE}");
+    let expected = [
+        "lkdb",
+        "lkdb/init",
+        "usr/bin/tool",
+        "usr/lib/modules",
+        &root,
+        &format!("{root}/kernel"),
+        &format!("{root}/kernel/net"),
+        &format!("{root}/kernel/net/base.ko"),
+        &format!("{root}/modules.dep"),
+    ];
+    assert_eq!(paths, expected);
+    // The user's own archive is there byte for byte.
+    assert!(fs::read(dir.path().join("out.img")).unwrap().starts_with(&image));
+    let no = InitramfsOptions { add: add("/usr/lib"), ..wanted };
+    assert!(refusal(&no).contains("is a directory with files in it"), "{}", refusal(&no));
+    fs::write(&base, b"no archive").unwrap();
+    assert!(refusal(&no).contains("cannot use the initramfs"));
+}
+
+#[test]
 fn additions_are_read_as_typed() {
     let dir = tempfile::tempdir().unwrap();
     let odd = dir.path().join("with:colon");

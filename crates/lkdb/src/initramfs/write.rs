@@ -47,11 +47,16 @@ pub(super) fn whole_file(
 
 /// Copies the initramfs `base` to `out` and puts the tree behind it as an archive of its own, so that
 /// the kernel unpacks it over what `base` has.
-pub(super) fn appended(base: &Path, tree: &Tree<Source>, out: &mut File) -> anyhow::Result<()> {
+pub(super) fn appended(
+    base: &Path,
+    tree: &Tree<Source>,
+    packing: Packing,
+    out: &mut File,
+) -> anyhow::Result<()> {
     let mut from = File::open(base).with_context(|| format!("cannot read {}", base.display()))?;
     let length = io::copy(&mut from, out)?;
     let padding = [0; 8];
     out.write_all(padding.get(..append_padding(length)).unwrap_or(&padding))?;
-    archive(tree, Packing::None, out)?;
+    archive(tree, packing, out)?;
     Ok(())
 }

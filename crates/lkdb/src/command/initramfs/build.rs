@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// The kernel image it is for: its modules are found, and what it cannot unpack is refused
     #[arg(long, value_name = "FILE")]
     kernel: Option<PathBuf>,
+    /// An initramfs of yours instead of lkdb's root: all the rest is put behind it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["busybox", "console", "hostname"])]
+    base: Option<PathBuf>,
     /// A static BusyBox (default: the host's)
     #[arg(long, value_name = "FILE")]
     busybox: Option<PathBuf>,
@@ -46,8 +49,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TTY")]
     console: Option<String>,
     /// The guest's name
-    #[arg(long, value_name = "NAME", default_value = "lkdb")]
-    hostname: String,
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
 }
 
 /// How an archive can be compressed, as the command line spells it.
@@ -112,7 +115,8 @@ fn options(args: Args) -> anyhow::Result<InitramfsOptions<'static>> {
         all_modules: args.all_modules || args.modules.is_some() && args.load.is_empty(),
         modules: args.modules.or(beside),
         console: args.console.unwrap_or_else(|| plain.console.clone()),
-        hostname: args.hostname,
+        hostname: args.hostname.unwrap_or_else(|| plain.hostname.clone()),
+        base: args.base,
         busybox: args.busybox,
         release,
         config,
