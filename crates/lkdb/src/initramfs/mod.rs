@@ -116,7 +116,7 @@ pub(crate) struct Plan {
     pub(crate) packing: Packing,
     /// BusyBox's version, unless the user's own initramfs is the root.
     pub(crate) busybox: Option<String>,
-    /// The modules that lkdb's root will load: paths in the guest, in order.
+    /// The modules to be loaded, by lkdb's root or else the user's: paths in the guest, in order.
     pub(crate) loads: Vec<String>,
     /// What the user should hear.
     pub(crate) notes: Vec<String>,
@@ -135,7 +135,7 @@ pub(crate) struct Built {
     pub(crate) compression: Packing,
     /// BusyBox's version.
     pub(crate) busybox: Option<String>,
-    /// The modules that are loaded at boot, in order.
+    /// The modules to be loaded at boot, in order; by lkdb's root, or by that of the user's initramfs.
     pub(crate) loads: Vec<String>,
     /// What the user should hear.
     pub(crate) notes: Vec<String>,
@@ -157,7 +157,7 @@ pub(crate) fn plan(options: &InitramfsOptions<'_>) -> anyhow::Result<Plan> {
     };
     let placed = modules::place(&mut inside, modules.as_ref(), wanted)?;
     notes.extend(placed.notes);
-    let mut loads: Vec<_> = placed.order.iter().map(|(path, _)| path.clone()).collect();
+    let loads = placed.order.iter().map(|(path, _)| path.clone()).collect();
     let base =
         options.base.as_deref().map(|base| Skeleton::read(base, options.config.as_ref())).transpose()?;
     let (mut tree, busybox) = match &base {
@@ -174,7 +174,6 @@ pub(crate) fn plan(options: &InitramfsOptions<'_>) -> anyhow::Result<Plan> {
     }
     if let Some(base) = base {
         base.subtract(&mut tree);
-        loads.clear();
     }
     Ok(Plan { tree, base: options.base.clone(), packing, busybox, loads, notes })
 }

@@ -144,8 +144,9 @@ impl Render for Built {
         if let Some(version) = &self.busybox {
             writeln!(out, "  BusyBox {version}")?;
         }
+        let verb = if self.busybox.is_some() { "loads" } else { "holds" };
         for module in &self.loads {
-            writeln!(out, "  loads {module}")?;
+            writeln!(out, "  {verb} {module}")?;
         }
         Ok(())
     }
