@@ -176,7 +176,7 @@ impl Servers {
             let dir = target.parent().unwrap_or(target);
             disk::require(dir, total.saturating_sub(partial.length), "")?;
         }
-        progress.step(&format!("{} of {id:.12}", artifact.name()), total);
+        progress.step(&format!("{} of {id}", artifact.name()), total);
         let received = self.receive(response, &mut partial, progress);
         progress.end();
         received?;

@@ -19,6 +19,8 @@ mod kconfig;
 mod kernel_set;
 mod make;
 mod progress;
+#[cfg(test)]
+mod robust;
 mod run;
 mod source;
 pub mod tools;

@@ -7,7 +7,7 @@ mod options;
 mod request;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use lkdb_base::Arch;
@@ -64,6 +64,8 @@ pub struct ConfigReport {
     pub left_out: Vec<(String, String)>,
     /// Options that did not stick.
     pub failed: Vec<Failure>,
+    /// What the result will not do, though every option took.
+    pub notes: Vec<String>,
 }
 
 /// An option with a new value.
@@ -237,6 +239,7 @@ impl Work<'_> {
             changed: changed.collect(),
             left_out,
             failed,
+            notes: notes(after),
         }
     }
 
@@ -251,7 +254,15 @@ impl Work<'_> {
     }
 }
 
-/// Whether a `.config` has an option on.
-pub(crate) fn is_on(config: &Path, name: &str) -> bool {
-    fs::read_to_string(config).is_ok_and(|text| DotConfig::parse(&text).is_on(name))
+/// Combinations that a tree allows and that yet disappoint.
+fn notes(config: &DotConfig) -> Vec<String> {
+    let mut notes = Vec::new();
+    if config.is_on("DEBUG_INFO_REDUCED") && config.is_on("GDB_SCRIPTS") {
+        notes.push(
+            "with DEBUG_INFO_REDUCED most structures have no type in vmlinux: lines and functions are there, \
+             but GDB scripts (lx-ps, lx-symbols) and `print` of structures fail"
+                .into(),
+        );
+    }
+    notes
 }

@@ -63,13 +63,16 @@ struct Configured(ConfigReport);
 
 impl Render for Configured {
     fn render(&self, out: &mut dyn Write) -> io::Result<()> {
-        let ConfigReport { config, written, changed, left_out, failed } = &self.0;
+        let ConfigReport { config, written, changed, left_out, failed, notes } = &self.0;
         for (option, reason) in left_out {
             writeln!(out, "left out {option}: {reason}")?;
         }
         for failure in failed {
             let (option, wanted, got) = (&failure.option, &failure.wanted, &failure.got);
             writeln!(out, "{option} is {got} and not {wanted}: {}", failure.because)?;
+        }
+        for note in notes {
+            writeln!(out, "note: {note}")?;
         }
         if *written {
             writeln!(out, "{} is ready ({} options changed)", config.display(), changed.len())

@@ -46,7 +46,10 @@ impl Render for Rows {
                     yes(kernel.source.is_some()),
                     yes(kernel.headers.is_some()),
                     size::human(*size),
-                    kernel.build_id.as_ref().map_or_else(none, |id| format!("{id:.12}")),
+                    kernel
+                        .build_id
+                        .as_ref()
+                        .map_or_else(none, |id| id.to_string().chars().take(12).collect()),
                 ],
                 Row::DebugFile { build_id, size, .. } => {
                     let text = build_id.to_string();
