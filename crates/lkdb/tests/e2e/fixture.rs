@@ -157,7 +157,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn new(mut command: Command) -> Self {
+    pub(crate) fn new(mut command: Command) -> Self {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, output) = channel();
@@ -254,7 +254,7 @@ pub(crate) fn alive(pid: u64) -> bool {
 pub(crate) fn kernel_file(what: &str) -> PathBuf {
     let listing: serde_json::Value =
         serde_json::from_str(&Lkdb::new().ok(&["kernel", "list", "--json"])).unwrap();
-    let kernel = &listing[0];
+    let kernel = &listing[0]["kernel"];
     let path =
         kernel[what].as_str().unwrap_or_else(|| panic!("no {what} in {listing}; run `cargo xtask test`"));
     PathBuf::from(path)

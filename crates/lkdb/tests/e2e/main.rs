@@ -8,5 +8,6 @@
 
 mod boot;
 mod fixture;
+mod initramfs;
 mod lifecycle;
 mod trouble;
