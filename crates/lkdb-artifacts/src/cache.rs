@@ -177,6 +177,14 @@ impl Cache {
         Ok(freed)
     }
 
+    /// Whether a path lies among the source trees that fetched kernels share.
+    #[must_use]
+    pub fn shares(&self, path: &Path) -> bool {
+        let whole = |path: &Path| path.canonicalize().ok();
+        let sources = self.sources_dir();
+        whole(path).zip(whole(&sources)).is_some_and(|(path, sources)| path.starts_with(sources))
+    }
+
     /// The BusyBox that `lkdb busybox build` put here, if it did.
     #[must_use]
     pub fn busybox(&self) -> Option<PathBuf> {

@@ -18,10 +18,10 @@ pub enum Error {
         /// Why not. Not called `source`, as it is told already.
         error: io::Error,
     },
-    /// A program this work needs is not installed.
-    #[error("`{program}` is not installed: {remedy}")]
+    /// Programs this work needs are not installed.
+    #[error("not installed: {program}; {remedy}")]
     NoProgram {
-        /// Its name.
+        /// Their names.
         program: String,
         /// What to install.
         remedy: String,

@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_program_that_is_not_there_is_named() {
         let error = text(&mut Command::new("lkdb-no-such-program"), "x", &mut Silent).unwrap_err();
-        assert!(error.to_string().starts_with("`lkdb-no-such-program` is not installed"), "{error}");
+        assert!(error.to_string().starts_with("not installed: lkdb-no-such-program; "), "{error}");
     }
 
     #[test]

@@ -85,6 +85,7 @@ fn options_that_exclude_each_other_are_refused() {
         lkdb.refused(&[&base[..], more].concat(), &words);
     }
     assert!(!out.exists());
+    lkdb.refused(&["kernel", "config", text(&source)], &["keep configuration and objects apart with -O"]);
     lkdb.refused(&["kernel", "config", text(lkdb.scratch())], &["no kernel source tree"]);
     lkdb.refused(&["kernel", "build", text(&source)], &["is not configured", "lkdb kernel config"]);
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use lkdb_artifacts::Cache;
 use lkdb_artifacts::config::{Base, ConfigOptions, ConfigReport, configure};
 use serde::Serialize;
 
@@ -84,6 +85,11 @@ impl Render for Configured {
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<Status> {
     let Args { dir, out, base, reduced, btf, set, fragment } = args;
+    anyhow::ensure!(
+        out.is_some() || !Cache::open()?.shares(&dir),
+        "{} is the source that lkdb's fetched kernels share: keep configuration and objects apart with -O DIR",
+        dir.display()
+    );
     let asked: Vec<String> = set.iter().map(|(option, _)| option.replace("CONFIG_", "")).collect();
     let options = ConfigOptions { dir, out, base, reduced, btf, set, fragments: fragment };
     let report = configure(&options, &mut Bars::new(context)?)?;
