@@ -6,6 +6,7 @@
 # Only the Python API of gdb 7.4 is used, in the language that Python 2.7 and 3 share. Linux is looked at
 # by its fields, never by its version: each branch names the kernel commit that made it necessary.
 
+import itertools
 import os
 import struct
 
@@ -58,7 +59,7 @@ def carry_out(steps):
 
 
 class ModuleFile(object):
-    """A .ko file's sections and build ID; for 64-bit little-endian files, the only ones there are here.
+    """A .ko file's sections (name to size) and build ID; for 64-bit little-endian files, the only ones there are here.
     Raises ValueError or struct.error for others."""
 
     NOTE = 7
@@ -76,13 +77,13 @@ class ModuleFile(object):
             stream.seek(entries[names][4])
             strings = stream.read(entries[names][5])
             self.path = path
-            self.sections = set()
+            self.sections = {}
             self.build_id = None
             self.debug = False
             for name, kind, flags, _address, offset, length in entries:
                 name = strings[name : strings.index(b"\0", name)].decode("ascii", "replace")
                 if flags & 2:
-                    self.sections.add(name)
+                    self.sections[name] = length
                 if name in (".debug_info", ".zdebug_info"):
                     self.debug = True
                 if kind == self.NOTE and name == ".note.gnu.build-id":
@@ -286,59 +287,105 @@ class Modules(object):
 
 
 class Loaded(object):
-    """The modules whose symbols gdb has."""
+    """The modules whose symbols gdb has.
+
+    Symbols are added while the guest runs on unseen, but taken away only when it has stopped for the
+    user: a `finish` that waits for a function of a file that is taken away makes gdb crash."""
 
     def __init__(self, settings):
         self.finder = ModuleFinder(settings)
         self.modules = Modules()
+        # By address of the struct module: its name, its sections, its file.
         self.files = {}
+        # Files of modules that are gone, and addresses of those whose init code is.
+        self.gone = []
+        self.initialised = set()
         self.complained = set()
 
     def add(self, module):
         """Adds a module's symbols, or adds them anew where its sections are no longer those known."""
         sections = module.sections()
         known = self.files.get(module.address)
-        if known == (module.name, sections):
-            return True
-        self.drop(module.address)
+        if known is not None:
+            if known[:2] == (module.name, sections):
+                return True
+            self.forget(module.address)
         chosen, reason = self.finder.find(module.name, module.build_id(sections))
         if chosen is None:
-            if (module.name, reason) not in self.complained:
-                self.complained.add((module.name, reason))
-                say("no symbols of module %s: %s" % (module.name, reason))
+            self.complain("no symbols of module %s: %s" % (module.name, reason))
             return False
         if not chosen.debug:
-            say("%s has no debug info: no lines and variables of module %s" % (chosen.path, module.name))
+            self.complain("%s has no debug info: no lines or variables of this module" % chosen.path)
         words = ["add-symbol-file", quote(chosen.path), "0x%x" % sections[".text"]]
-        for name, address in sorted(sections.items(), key=lambda item: item[1]):
-            if name != ".text" and name in chosen.sections:
-                words += ["-s", name, "0x%x" % address]
+        for name, address in placed(chosen, sections):
+            words += ["-s", name, "0x%x" % address]
         gdb.execute(" ".join(words), False, True)
-        self.files[module.address] = (module.name, sections)
-        self.files[module.address, "path"] = chosen.path
+        self.files[module.address] = (module.name, sections, chosen.path)
         return True
 
-    def drop(self, address):
-        if self.files.pop(address, None) is None:
-            return
-        path = self.files.pop((address, "path"))
-        try:
-            gdb.execute("remove-symbol-file %s" % quote(path), False, True)
-        except (gdb.error, RuntimeError):
-            # gdb before 7.7 cannot: the symbols stay, and a module loaded anew adds its own.
-            pass
+    def complain(self, text):
+        if text not in self.complained:
+            self.complained.add(text)
+            say(text)
+
+    def forget(self, address):
+        """A module is gone, or its symbols are to be added anew."""
+        known = self.files.pop(address, None)
+        if known is not None:
+            self.gone.append(known[2])
+        self.initialised.discard(address)
+
+    def settle(self):
+        """Takes away what is gone. Only while the guest stands still for the user."""
+        initialised = [address for address in self.initialised if address in self.files]
+        self.initialised.clear()
+        for address in initialised:
+            self.forget(address)
+        gone, self.gone = self.gone, []
+        for path in gone:
+            try:
+                # Of two objfiles of that name the one added first goes.
+                gdb.execute("remove-symbol-file %s" % quote(path), False, True)
+            except (gdb.error, RuntimeError):
+                # gdb before 7.7 cannot: the symbols stay, and a module loaded anew adds its own.
+                pass
+        for address in initialised:
+            self.add(self.modules.at(address))
 
     def path(self, address):
-        return self.files.get((address, "path"))
+        known = self.files.get(address)
+        return known[2] if known is not None else None
 
     def update(self):
-        """Makes gdb's symbols those of the modules that are loaded now. Returns how many are."""
+        """Makes gdb's symbols those of the modules that are loaded now. Returns how many have some, and
+        how many there are."""
         present = list(self.modules.all())
         addresses = set(module.address for module in present)
-        for address in [key for key in self.files if not isinstance(key, tuple)]:
+        for address in list(self.files):
             if address not in addresses:
-                self.drop(address)
-        return sum(1 for module in present if self.add(module)), len(present)
+                self.forget(address)
+        self.settle()
+        added = sum(1 for module in present if self.add(module))
+        self.settle()
+        return added, len(present)
+
+
+# Addresses that no x86-64 or arm64 processor takes, 4 GiB for each file.
+NOWHERE = itertools.count(0xF4EE << 48, 1 << 32)
+
+
+def placed(chosen, sections):
+    """Every section of a file and where it goes, but .text. gdb puts what it is not told about at 0, in
+    the midst of per-CPU symbols; so what is not in memory goes where no memory can be."""
+    nowhere = next(NOWHERE)
+    for name, size in sorted(chosen.sections.items()):
+        if name in sections:
+            address = sections[name]
+        else:
+            address = nowhere
+            nowhere += (size | 0xFFF) + 1
+        if name != ".text":
+            yield name, address
 
 
 def quote(path):
@@ -374,7 +421,7 @@ class Follower(object):
 
     def start(self):
         # All of a module's sections are in place and in sysfs when do_init_module is called; its init
-        # function has not run. mod_tree_remove_init is called when that has, before its memory goes.
+        # function has not run. mod_tree_remove_init is called when that has, as its memory goes.
         try:
             self.loaded.modules.type()
         except gdb.GdbError as error:
@@ -392,6 +439,7 @@ class Follower(object):
                 if needed:
                     say("modules will not be followed as they load (%s): use lkdb-symbols" % error)
                     return
+        gdb.events.stop.connect(self.stopped)
 
     def argument(self):
         # A register's type may be signed: addresses are not.
@@ -401,17 +449,18 @@ class Follower(object):
         self.loaded.add(self.loaded.modules.at(self.argument()))
 
     def initialised(self):
-        # Its init sections are about to be freed, whatever its fields still say.
         address = self.argument()
-        known = self.loaded.files.get(address)
-        if known is None:
-            return
-        module = self.loaded.modules.at(address)
-        module.in_init = lambda: False
-        self.loaded.add(module)
+        if address in self.loaded.files:
+            self.loaded.initialised.add(address)
 
     def leaves(self):
-        self.loaded.drop(self.argument())
+        self.loaded.forget(self.argument())
+
+    def stopped(self, _event):
+        try:
+            self.loaded.settle()
+        except (gdb.error, gdb.GdbError, RuntimeError) as error:
+            say("modules: %s" % error)
 
 
 # ---- commands --------------------------------------------------------------------------------------
