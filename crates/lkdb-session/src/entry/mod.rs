@@ -6,7 +6,7 @@
 //! - [`at_entry`]: a machine frozen at its first instruction is run to the jump into the unpacked kernel
 //!   ([`bzimage`]), where nothing of the kernel has run yet;
 //! - a vmlinux that QEMU loads itself (a PVH boot) is not unpacked and does not slide;
-//! - [`running`]: a kernel that runs already is found by its page tables.
+//! - [`mod@running`]: a kernel that runs already is found by its page tables.
 //!
 //! Whatever they give is believed only after the build ID in guest memory was compared with vmlinux's.
 
