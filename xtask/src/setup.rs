@@ -36,6 +36,7 @@ const NEEDS: &[(&str, Brings)] = &[
     ("perl", Brings::Program("perl")),
     ("libelf-dev", Brings::File("/usr/include/gelf.h")),
     ("libssl-dev", Brings::File("/usr/include/openssl/ssl.h")),
+    ("dpkg-dev", Brings::Program("dpkg-source")),
     ("dwarves", Brings::Program("pahole")),
     ("kmod", Brings::Program("depmod")),
     // What archives and images are compared with.
