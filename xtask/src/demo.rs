@@ -22,7 +22,7 @@ const TOUR: [(&str, &str); 5] = [
 
 pub(crate) fn run() -> anyhow::Result<()> {
     setup::run()?;
-    let lkdb = run::build_lkdb()?;
+    let lkdb = run::build_lkdb(run::Profile::Dev)?;
     run::headline("a kernel: image, debug info, modules and source");
     run::run(Command::new(&lkdb).args(["kernel", "fetch"]))?;
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {

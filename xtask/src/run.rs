@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
 /// The workspace's root.
 pub(crate) fn root() -> PathBuf {
@@ -41,14 +41,26 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("`{shown}` wrote something that is no text"))
 }
 
-/// Builds `lkdb` with optimisation and returns its path.
-pub(crate) fn build_lkdb() -> anyhow::Result<PathBuf> {
+/// How to build `lkdb`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// As tests do: soon there, and what dependencies do is fast.
+    Dev,
+    /// As users have it.
+    Release,
+}
+
+/// Builds `lkdb` and returns its path.
+pub(crate) fn build_lkdb(profile: Profile) -> anyhow::Result<PathBuf> {
     headline("building lkdb");
-    run(&mut cargo(["build", "--quiet", "--release", "--package", "lkdb"]))?;
-    let program = crate::metadata::Metadata::of_workspace()?.target_directory.join("release/lkdb");
-    if !program.is_file() {
-        bail!("cargo built lkdb, but not at {}", program.display());
-    }
+    let (name, directory) = match profile {
+        Profile::Dev => ("dev", "debug"),
+        Profile::Release => ("release", "release"),
+    };
+    run(&mut cargo(["build", "--quiet", "--profile", name, "--package", "lkdb"]))?;
+    let target = crate::metadata::Metadata::of_workspace()?.target_directory;
+    let program = target.join(directory).join("lkdb");
+    ensure!(program.is_file(), "cargo built lkdb, but not at {}", program.display());
     Ok(program)
 }
 

@@ -45,7 +45,7 @@ struct Kernel {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     setup::run()?;
-    let lkdb = run::build_lkdb()?;
+    let lkdb = run::build_lkdb(run::Profile::Release)?;
     let kernel = match (&args.kernel, &args.modules) {
         (Some(image), Some(modules)) => Kernel { image: image.clone(), modules: modules.clone() },
         _ => fetched(&lkdb)?,
