@@ -7,7 +7,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is tests")]
 
 mod boot;
+mod busybox;
 mod fixture;
 mod initramfs;
+mod kernel_build;
+mod kernels;
 mod lifecycle;
 mod trouble;
