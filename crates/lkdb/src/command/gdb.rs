@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use lkdb_artifacts::{Cache, KernelSet};
-use lkdb_machine::{Machine, RunState};
+use lkdb_machine::{Ended, Machine, RunState};
 use lkdb_session::entry::{self, Boot, Entry, Kernel};
 use lkdb_symbols::Elf;
 use lkdb_target::Stub;
@@ -86,7 +86,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
         return Ok(status);
     }
     if let RunState::Ended(ended) = stop(&machine, &mut watch)? {
-        context.note(format!("machine `{}` had ended before gdb did: {ended}", machine.name()));
+        context.say(format!("machine `{}` had ended before gdb did: {ended}", machine.name()));
+        let asked = matches!(ended, Ended::GuestShutdown | Ended::Stopped);
+        return Ok(if asked || status != Status::OK { status } else { Status::FAILED });
     }
     Ok(status)
 }
@@ -186,10 +188,27 @@ fn show_console(machine: &Machine) -> anyhow::Result<()> {
         let mut buffer = vec![0; 64 << 10];
         let mut shown = out.write_all(&early);
         while let (Ok(()), Ok(length @ 1..)) = (&shown, console.read(&mut buffer)) {
-            shown = out.write_all(buffer.get(..length).unwrap_or_default()).and_then(|()| out.flush());
+            let text = without_queries(buffer.get(..length).unwrap_or_default());
+            shown = out.write_all(&text).and_then(|()| out.flush());
         }
     });
     Ok(())
+}
+
+/// Console output without what asks the terminal for an answer: that would be typed into gdb.
+///
+/// BusyBox's shell asks for the cursor's place (`ESC [ 6 n`) in one write at each prompt.
+fn without_queries(output: &[u8]) -> Vec<u8> {
+    const CURSOR_QUERY: &[u8] = b"\x1b[6n";
+    let mut rest = output;
+    let mut text = Vec::with_capacity(output.len());
+    while let Some(at) = rest.windows(CURSOR_QUERY.len()).position(|window| window == CURSOR_QUERY) {
+        let (before, query) = rest.split_at(at);
+        text.extend_from_slice(before);
+        rest = query.get(CURSOR_QUERY.len()..).unwrap_or_default();
+    }
+    text.extend_from_slice(rest);
+    text
 }
 
 fn run_gdb(gdb: &Gdb, script: &Path, args: &Args) -> anyhow::Result<Status> {
@@ -224,4 +243,15 @@ fn pass_on_signals(child: &Child) -> anyhow::Result<()> {
 fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_on_the_console_makes_the_terminal_type_into_gdb() {
+        assert_eq!(without_queries(b"/ # \x1b[6nls\x1b[6n"), b"/ # ls");
+        assert_eq!(without_queries(b"\x1b[1mbold\x1b[m"), b"\x1b[1mbold\x1b[m");
+    }
 }

@@ -18,10 +18,6 @@ fn what_is_no_busybox_is_refused_before_any_work() {
 
 #[test]
 fn a_static_busybox_is_built_from_the_source_package() {
-    if std::env::var_os("LKDB_SLOW").is_none() {
-        println!("not run: building BusyBox takes a minute; `cargo xtask test --slow` runs it");
-        return;
-    }
     let lkdb = Lkdb::new();
     // Headers as they are since Linux 6.8: no CBQ. The one on this host may still have it.
     let headers = lkdb.scratch().join("headers/linux");

@@ -4,7 +4,7 @@
 //! `cargo xtask test` installs what these need and fetches the kernel. Nothing is skipped silently: slow
 //! ones say so and run under `--slow`.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "all of this is tests")]
 
 mod boot;
 mod busybox;
