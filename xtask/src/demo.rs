@@ -43,7 +43,9 @@ fn printed(lkdb: &Path) -> anyhow::Result<()> {
     run::headline("the kernel, stopped at start_kernel");
     let shown = run::output(&mut gdb(lkdb, &["-batch"]))?;
     print!("{shown}");
-    for (what, sign) in [("source lines", "start_kernel"), ("a call stack", "#0"), ("registers", "rip")] {
+    for (what, sign) in
+        [("source lines", "start_kernel(void)"), ("a call stack", "#0  start_kernel"), ("registers", "rip ")]
+    {
         ensure!(shown.contains(sign), "the tour should have shown {what}");
     }
     run::headline("the same kernel, booted to a BusyBox shell");

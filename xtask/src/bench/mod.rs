@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Its modules, lib/modules/RELEASE
     #[arg(long, value_name = "DIR", requires = "kernel")]
     modules: Option<PathBuf>,
+    /// Measure this program, rather than build one
+    #[arg(long, value_name = "FILE")]
+    lkdb: Option<PathBuf>,
     /// Pairs of boots
     #[arg(long, value_name = "N", default_value_t = 20)]
     pairs: usize,
@@ -45,7 +48,11 @@ struct Kernel {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     setup::run()?;
-    let lkdb = run::build_lkdb(run::Profile::Release)?;
+    let lkdb = match &args.lkdb {
+        // Boots are measured in another directory.
+        Some(lkdb) => lkdb.canonicalize().with_context(|| format!("cannot open {}", lkdb.display()))?,
+        None => run::build_lkdb(run::Profile::Release)?,
+    };
     let kernel = match (&args.kernel, &args.modules) {
         (Some(image), Some(modules)) => Kernel { image: image.clone(), modules: modules.clone() },
         _ => fetched(&lkdb)?,
