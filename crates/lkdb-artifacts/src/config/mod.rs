@@ -101,7 +101,13 @@ pub fn configure(options: &ConfigOptions, progress: &mut dyn Progress) -> Result
     let place = BuildTree::open(&options.dir, options.out.as_deref())?;
     let arch = place.arch()?;
     let tree = Tree::read(&place.source, arch.kernel_dir)?;
-    let requests = gather(options, &tree, arch)?;
+    let mut requests = gather(options, &tree, arch)?;
+    if requests.asks_for("DEBUG_INFO_REDUCED")
+        && let Some(reason) = scripts_want_types(&place)
+    {
+        requests.give_up("GDB_SCRIPTS", reason);
+    }
+    requests.settle(&tree)?;
     let pahole: &[tools::Tool] = if options.btf { &[tools::PAHOLE] } else { &[] };
     tools::require(tools::CONFIGURE.iter().chain(pahole))?;
     fs::create_dir_all(&place.build).map_err(Error::io("make", &place.build))?;
@@ -144,8 +150,18 @@ fn gather(options: &ConfigOptions, tree: &Tree, arch: &Arch) -> Result<Requests>
     for (name, value) in &options.set {
         requests.add(tree, name, dotconfig::unquote(value), Origin::Set)?;
     }
-    requests.settle(tree)?;
     Ok(requests)
+}
+
+/// Newer trees' gdb scripts refuse to load with reduced debug info, and their Kconfig does not tell.
+fn scripts_want_types(place: &BuildTree) -> Option<String> {
+    let script = place.source.join("scripts/gdb/vmlinux-gdb.py");
+    let text = fs::read_to_string(&script).ok()?;
+    text.contains("DEBUG_INFO_REDUCED").then(|| {
+        "this tree's scripts/gdb/vmlinux-gdb.py refuses to load with DEBUG_INFO_REDUCED, which leaves \
+         the types out that lx-* commands need"
+            .to_owned()
+    })
 }
 
 /// One configuration being made, in a file of its own.

@@ -111,6 +111,15 @@ impl Requests {
         Ok(())
     }
 
+    /// Gives up a wish of lkdb's for a reason that Kconfig does not know; the user's own stays.
+    pub(crate) fn give_up(&mut self, name: &str, reason: String) {
+        let of_lkdb = |request: &Request| matches!(request.origin, Origin::Lkdb(_));
+        if self.map.get(name).is_some_and(of_lkdb) {
+            self.map.remove(name);
+            self.left_out.push((name.to_owned(), reason));
+        }
+    }
+
     /// Finds requests that the tree does not allow together: lkdb's own wish gives way.
     ///
     /// # Errors
@@ -169,7 +178,8 @@ impl Requests {
         self.map.get(name).map_or(0, |request| request.origin.rank())
     }
 
-    fn asks_for(&self, name: &str) -> bool {
+    /// Whether it is asked to be on.
+    pub(crate) fn asks_for(&self, name: &str) -> bool {
         self.map.get(name).is_some_and(|request| request.value == "y")
     }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::fixture::{Lkdb, kernel_file};
+use crate::fixture::{Done, Lkdb, kernel_file};
 
 /// Whether slow tests run; says so when they don't.
 fn slow(what: &str) -> bool {
@@ -109,7 +109,6 @@ fn built(name: &str, more: &[&str]) -> (PathBuf, serde_json::Value) {
 /// What every kernel that lkdb configured and built can do.
 fn check(out: &Path, report: &serde_json::Value) {
     let lkdb = Lkdb::new();
-    assert_eq!(report["gdb_scripts"], true, "{report}");
     assert_eq!(report["kernel"]["build_id"].as_str().unwrap().len(), 40);
     // The configuration is read from the image.
     let image = report["kernel"]["image"].as_str().unwrap();
@@ -124,23 +123,18 @@ fn check(out: &Path, report: &serde_json::Value) {
     let share = format!("{}:/mnt", shared.display());
     let said = lkdb.ok(&["boot", "--kernel", text(out), "--share", &share, "--", "cat", "/mnt/greeting"]);
     assert_eq!(said, "hello from the host\n");
-    // The kernel's own gdb commands load without complaint and know the kernel.
-    let done = lkdb.run(&[
-        "gdb",
-        "--kernel",
-        text(out),
-        "--",
-        "-batch",
-        "-ex",
-        "break start_kernel",
-        "-ex",
-        "continue",
-        "-ex",
-        "lx-version",
-    ]);
+    // Lines are known to gdb whether or not types are.
+    let done = gdb(out, "list start_kernel");
+    assert!(done.stdout.contains("start_kernel(void)"), "{done:#?}");
+}
+
+fn gdb(out: &Path, command: &str) -> Done {
+    let lkdb = Lkdb::new();
+    let stop = ["-ex", "break start_kernel", "-ex", "continue", "-ex", command];
+    let done = lkdb.run(&[&["gdb", "--kernel", text(out), "--", "-batch"][..], &stop].concat());
     assert_eq!(done.status, 0, "{done:#?}");
-    assert!(done.stdout.contains("Linux version"), "{done:#?}");
-    assert!(!done.stderr.contains("safe-path"), "{done:#?}");
+    assert!(done.stdout.contains("hit Breakpoint 1, start_kernel ()"), "{done:#?}");
+    done
 }
 
 #[test]
@@ -148,14 +142,21 @@ fn a_kernel_built_from_source_is_debugged_and_shares_folders() {
     if slow("building a kernel") {
         let (out, report) = built("kernel-tiny", &[]);
         check(&out, &report);
+        // The kernel's own gdb commands load without complaint and know the kernel.
+        assert_eq!(report["gdb_scripts"], true, "{report}");
+        let done = gdb(&out, "lx-version");
+        assert!(done.stdout.contains("Linux version"), "{done:#?}");
+        assert!(!done.stderr.contains("safe-path"), "{done:#?}");
     }
 }
 
 #[test]
-fn a_kernel_with_reduced_debug_info_is_debugged_too() {
+fn a_kernel_with_reduced_debug_info_has_lines_and_no_gdb_scripts() {
     if slow("building a kernel") {
         let (out, report) = built("kernel-reduced", &["--reduced"]);
         assert!(has(&out.join(".config"), "CONFIG_DEBUG_INFO_REDUCED=y"));
+        // The scripts of such a tree refuse a kernel without types.
+        assert_eq!(report["gdb_scripts"], false, "{report}");
         check(&out, &report);
     }
 }
