@@ -253,11 +253,18 @@ class Modules(object):
                 except (gdb.error, RuntimeError, IndexError, TypeError):
                     continue
             else:
-                self.pointer = gdb.lookup_type("struct module").pointer()
-            if self.pointer.code != gdb.TYPE_CODE_PTR:
+                self.pointer = self.by_name()
+            if self.pointer is None or self.pointer.code != gdb.TYPE_CODE_PTR:
                 self.pointer = None
                 raise gdb.GdbError("vmlinux has no debug info (no struct module): modules cannot be seen")
         return self.pointer
+
+    @staticmethod
+    def by_name():
+        try:
+            return gdb.lookup_type("struct module").pointer()
+        except (gdb.error, RuntimeError):
+            return None
 
     def at(self, address):
         return Module(gdb.Value(address).cast(self.type()).dereference())
@@ -508,8 +515,9 @@ symbols gdb has."""
 
     def invoke(self, argument, from_tty):
         row = "%-24s %-18s %9s  %-7s %s\n"
+        present = list(self.loaded.modules.all())
         gdb.write(row % ("module", "address", "size", "state", "symbols"))
-        for module in self.loaded.modules.all():
+        for module in present:
             base, size = module.base()
             state = self.STATES.get(int(module.value["state"]), "?")
             path = self.loaded.path(module.address) or "-"

@@ -97,7 +97,6 @@ fn with_python(setup: &Setup<'_>, gdb: &Gdb, python: &Path) -> anyhow::Result<St
     writeln!(text, "]")?;
     writeln!(text, "end")?;
     writeln!(text, "source {}", python.display())?;
-    text.push_str(&greeting(setup));
     Ok(text)
 }
 
@@ -109,16 +108,7 @@ fn without_python(setup: &Setup<'_>, gdb: &Gdb) -> String {
         text.push('\n');
     }
     text.push_str("echo lkdb: this gdb has no Python: modules are not followed\\n\n");
-    text.push_str(&greeting(setup));
     text
-}
-
-fn greeting(setup: &Setup<'_>) -> String {
-    if setup.running {
-        return String::new();
-    }
-    let place = "stopped before the kernel's first instruction";
-    format!("echo lkdb: {place}, KASLR slide {}; try `break start_kernel`, `continue`\\n\n", setup.slide)
 }
 
 /// The register that holds a function's first argument at its entry.
@@ -213,4 +203,69 @@ fn quote(path: &Path) -> String {
         return text.into_owned();
     }
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lkdb_testkit::elf::ElfMaker;
+
+    const TEXT: u64 = 0xffff_ffff_8100_0000;
+
+    fn script(slide: u64, version: Version, python: bool) -> String {
+        let file = ElfMaker::new(62, 0)
+            .section(".text", TEXT, true, &[0; 16])
+            .section(".smp_locks", TEXT + 0x1000, false, &[0; 16])
+            .section(".data..percpu", 0, false, &[0; 16])
+            .section(".data", TEXT + 0x2000, false, &[0; 16])
+            .make();
+        let elf = Elf::parse(&file).unwrap();
+        let setup = Setup {
+            vmlinux: Path::new("/a b/vmlinux"),
+            elf: &elf,
+            sliding: LinkAddr(TEXT)..LinkAddr(TEXT + 0x3000),
+            slide: Slide(slide),
+            arch: &lkdb_base::arch::X86_64,
+            remote: "| lkdb stub-pipe x",
+            sources: &[("/build/linux".into(), "/src/linux".into())],
+            module_files: &["/m/it\"s.ko".into()],
+            module_dirs: &[],
+            index_cache: Some(Path::new("/cache")),
+            running: false,
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let gdb = Gdb { program: "gdb".into(), version, python };
+        std::fs::read_to_string(write_script(&setup, &gdb, dir.path()).unwrap()).unwrap()
+    }
+
+    const NEW: Version = Version { major: 13, minor: 1 };
+
+    #[test]
+    fn sections_slide_one_by_one_and_per_cpu_ones_do_not() {
+        let text = script(0x20_0000, NEW, false);
+        let load = text.lines().find(|line| line.starts_with("add-symbol-file")).unwrap();
+        assert_eq!(
+            load,
+            "add-symbol-file \"/a b/vmlinux\" 0xffffffff81200000 -s .smp_locks 0xffffffff81001000 \
+             -s .data..percpu 0x0 -s .data 0xffffffff81202000"
+        );
+        assert!(script(0, NEW, false).contains("\nsymbol-file \"/a b/vmlinux\"\n"), "nothing slid");
+    }
+
+    #[test]
+    fn the_architecture_is_set_before_connecting() {
+        let text = script(0, NEW, false);
+        let place = |words: &str| text.find(words).unwrap();
+        assert!(place("set architecture i386:x86-64") < place("target remote | lkdb stub-pipe x"));
+        assert!(text.contains("set substitute-path /build/linux /src/linux"));
+    }
+
+    #[test]
+    fn older_gdbs_are_told_only_what_they_know() {
+        let oldest = script(0, Version { major: 7, minor: 4 }, true);
+        assert!(!oldest.contains("index-cache") && !oldest.contains("safe-path"));
+        assert!(script(0, Version { major: 10, minor: 1 }, true).contains("[\"set index-cache on\", 0]"));
+        assert!(script(0, NEW, true).contains("[\"set index-cache enabled on\", 0]"));
+        assert!(script(0, NEW, true).contains(r#"["/m/it\"s.ko"]"#));
+    }
 }

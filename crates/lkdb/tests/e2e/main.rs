@@ -9,6 +9,7 @@
 mod boot;
 mod busybox;
 mod fixture;
+mod gdb;
 mod initramfs;
 mod kernel_build;
 mod kernels;
