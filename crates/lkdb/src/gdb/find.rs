@@ -57,6 +57,11 @@ pub(crate) fn find() -> anyhow::Result<Gdb> {
     }
 }
 
+/// What the host check shows: as [`find`], any failure as its text.
+pub(crate) fn find_for_doctor() -> Result<Gdb, String> {
+    find().map_err(|error| format!("{error:#}"))
+}
+
 fn new_enough(gdb: Gdb) -> anyhow::Result<Gdb> {
     if gdb.version < OLDEST {
         bail!("{} is gdb {}, and lkdb needs {OLDEST} or newer", gdb.program.display(), gdb.version);
