@@ -10,6 +10,7 @@ mod boot;
 mod busybox;
 mod fixture;
 mod gdb;
+mod images;
 mod initramfs;
 mod kernel_build;
 mod kernels;
