@@ -11,6 +11,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Built anew for the guest, small: it may drag nothing in.
     ("lkdb-agent", &[]),
     ("lkdb-testkit", &["lkdb-base"]),
+    // What fuzzers and tests call: the readers of foreign bytes, and nothing is built on it.
+    ("lkdb-fuzz", &["lkdb-agent", "lkdb-base", "lkdb-image", "lkdb-symbols", "lkdb-target"]),
     ("lkdb-image", &["lkdb-base"]),
     ("lkdb-symbols", &["lkdb-base"]),
     ("lkdb-unwind", &["lkdb-base", "lkdb-symbols"]),

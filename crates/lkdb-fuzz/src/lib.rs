@@ -1,0 +1,32 @@
+//! What the readers of bytes from guests, files and sockets promise, whatever the bytes: they return,
+//! within bounds, and what they return agrees with itself.
+//!
+//! Each function is one fuzz target. `cargo fuzz` calls them through `fuzz/fuzz_targets/`, and
+//! `tests/replay.rs` calls them with the seeds in `fuzz/seeds/`, in every test run. A panic is the find.
+//! What was found and mended is a seed from then on.
+//!
+//! ```text
+//! cargo +nightly fuzz run kernel fuzz/corpus/kernel fuzz/seeds/kernel
+//! ```
+
+mod image;
+mod line;
+mod symbols;
+
+pub use image::{archive, compress, config, kernel, modules};
+pub use line::{agent, packet, target_xml};
+pub use symbols::{elf, system_map};
+
+/// Each target by its name, which is that of its folder of seeds too.
+pub const TARGETS: [(&str, fn(&[u8])); 10] = [
+    ("agent", agent),
+    ("archive", archive),
+    ("compress", compress),
+    ("config", config),
+    ("elf", elf),
+    ("kernel", kernel),
+    ("modules", modules),
+    ("packet", packet),
+    ("system_map", system_map),
+    ("target_xml", target_xml),
+];
