@@ -48,6 +48,8 @@ const NEEDS: &[(&str, Brings)] = &[
     ("bzip2", Brings::Program("bzip2")),
     ("lz4", Brings::Program("lz4")),
     ("lzop", Brings::Program("lzop")),
+    // Tests bisect with it; the house rules ask it for the files.
+    ("git", Brings::Program("git")),
 ];
 
 /// Installs what is missing, or fails with the line that does.
