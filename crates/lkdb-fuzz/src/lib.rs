@@ -17,8 +17,11 @@ pub use image::{archive, compress, config, kernel, modules};
 pub use line::{agent, packet, target_xml};
 pub use symbols::{elf, system_map};
 
+/// What a target is: it returns, or panics, which is a find.
+pub type Target = fn(&[u8]);
+
 /// Each target by its name, which is that of its folder of seeds too.
-pub const TARGETS: [(&str, fn(&[u8])); 10] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("agent", agent),
     ("archive", archive),
     ("compress", compress),
