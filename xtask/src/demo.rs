@@ -32,34 +32,49 @@ pub(crate) fn run() -> anyhow::Result<()> {
     }
 }
 
+/// The machine's name: the shell is in the one that gdb was on.
+const MACHINE: &str = "demo";
+
 fn interactive(lkdb: &Path) -> anyhow::Result<()> {
-    run::headline("the kernel, stopped at start_kernel; `continue` boots it, `quit` ends it");
+    run::headline("the kernel, stopped at start_kernel; `continue` boots it, `quit` goes on to its shell");
     run::run(&mut gdb(lkdb, &[]))?;
-    run::headline("the same kernel, booted; Ctrl-A X ends it");
-    run::run(Command::new(lkdb).arg("boot"))
+    run::headline("the same machine, its console; Ctrl-A x ends it");
+    let shell = run::run(Command::new(lkdb).args(["console", MACHINE]));
+    stop(lkdb)?;
+    shell
 }
 
 fn printed(lkdb: &Path) -> anyhow::Result<()> {
     run::headline("the kernel, stopped at start_kernel");
     let shown = run::output(&mut gdb(lkdb, &["-batch"]))?;
     print!("{shown}");
-    for (what, sign) in
-        [("source lines", "start_kernel(void)"), ("a call stack", "#0  start_kernel"), ("registers", "rip ")]
-    {
+    run::headline("the same machine, booted to a BusyBox shell");
+    let shell = ["exec", MACHINE, "--", "sh", "-c", "uname -a; busybox | head -n 1"];
+    let said = run::output(Command::new(lkdb).args(shell));
+    stop(lkdb)?;
+    let said = said?;
+    print!("{said}");
+    let signs = [("source lines", "init/main.c"), ("a call stack", "#0"), ("registers", "rip")];
+    for (what, sign) in signs {
         ensure!(shown.contains(sign), "the tour should have shown {what}");
     }
-    run::headline("the same kernel, booted to a BusyBox shell");
-    let shell = ["boot", "--", "sh", "-c", "uname -a; busybox | head -n 1"];
-    let said = run::output(Command::new(lkdb).args(shell))?;
-    print!("{said}");
     let says = said.lines().find(|line| line.starts_with("BusyBox"));
     says.map(drop).context("the shell should have said which BusyBox it is")
+}
+
+/// Ends the machine, unless it has ended by itself.
+fn stop(lkdb: &Path) -> anyhow::Result<()> {
+    let listing = run::output(Command::new(lkdb).args(["ls", "--json"]))?;
+    if listing.contains(&format!("\"name\":\"{MACHINE}\"")) {
+        run::run(Command::new(lkdb).args(["stop", MACHINE]))?;
+    }
+    Ok(())
 }
 
 /// `lkdb gdb` with the tour's commands.
 fn gdb(lkdb: &Path, options: &[&str]) -> Command {
     let mut command = Command::new(lkdb);
-    command.args(["gdb", "--"]).args(options);
+    command.args(["gdb", "--keep", "--name", MACHINE, "--"]).args(options);
     for (words, about) in TOUR {
         command.arg("-ex").arg(format!("echo \\n## {about}: {words}\\n")).arg("-ex").arg(words);
     }

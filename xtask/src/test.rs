@@ -1,6 +1,8 @@
 //! `cargo xtask test`: what CI runs, in the order that fails soonest. The tests come last, so that their
 //! summary closes the output.
 
+use std::process::Command;
+
 use crate::{licenses, run, setup, tidy};
 
 #[derive(Debug, clap::Args)]
@@ -18,6 +20,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if args.filters.is_empty() {
         checks()?;
     }
+    run::headline("the kernel that tests run");
+    let lkdb = run::build_lkdb(run::Profile::Dev)?;
+    run::run(Command::new(lkdb).args(["kernel", "fetch", "--headers"]))?;
     run::headline("tests");
     let mut tests = run::cargo(["test", "--workspace", "--"]);
     if args.slow {

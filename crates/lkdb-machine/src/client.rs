@@ -55,13 +55,15 @@ impl Machine {
         let path = dir.file(supervisor::SPEC);
         let text = serde_json::to_vec_pretty(spec).map_err(|e| Error::io("cannot write", &path)(e.into()))?;
         fs::write(&path, text).map_err(Error::io("cannot write", &path))?;
+        let path = dir.file(supervisor::LOG);
+        let log = fs::File::create(&path).map_err(Error::io("cannot write", path))?;
         let lock = claim.hand_over().map_err(Error::io("cannot hand over", dir.path()))?;
         let mut child = Command::new(program)
             .arg("supervise")
             .arg(dir.path())
             .stdin(Stdio::from(lock))
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::from(log))
             .spawn()
             .map_err(Error::io("cannot run", program))?;
         let mut line = String::new();

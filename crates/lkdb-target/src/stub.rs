@@ -28,7 +28,7 @@ use crate::stop::{Stop, Thread, hex_number};
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// What the stub can do, from its answer to `qSupported`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Features {
     /// The longest packet it takes, in bytes.
     pub packet_size: usize,
@@ -36,6 +36,9 @@ pub struct Features {
     pub target_xml: bool,
     /// It is replaying a recording and can step back. Sending `bs` to one that cannot aborts QEMU 7.2.
     pub reverse: bool,
+    /// It names processes (`p1.1`), and wants one named. QEMU remembers a client that asked for this even
+    /// when another connects, so every client asks: else `D` alone is refused behind gdb.
+    pub multiprocess: bool,
 }
 
 /// A connection to a stub.
@@ -54,7 +57,7 @@ impl Stub {
     /// # Errors
     /// [`Error::Timeout`] when nothing answers, which is also what a second client of one stub sees.
     pub fn new(socket: impl Into<OwnedFd>) -> Result<Self> {
-        let features = Features { packet_size: 512, target_xml: false, reverse: false };
+        let features = Features { packet_size: 512, ..Features::default() };
         let link = Link::new(socket.into());
         let mut stub = Self { link, features, layout: None, selected: None, running: false };
         stub.features = stub.supported()?;
@@ -74,17 +77,18 @@ impl Stub {
     }
 
     fn supported(&mut self) -> Result<Features> {
-        const REQUEST: &str = "qSupported:swbreak+;hwbreak+;vContSupported+;xmlRegisters=i386";
+        const REQUEST: &str = "qSupported:multiprocess+;swbreak+;hwbreak+;vContSupported+;xmlRegisters=i386";
         let answer = self.request(REQUEST)?;
         let garbage = || Error::Garbage {
             request: "qSupported".to_owned(),
             answer: excerpt(&answer),
             expected: "list of features with a usable PacketSize",
         };
-        let mut features = Features { packet_size: 0, target_xml: false, reverse: false };
+        let mut features = Features::default();
         for item in answer.split(|byte| *byte == b';') {
             match item {
                 b"qXfer:features:read+" => features.target_xml = true,
+                b"multiprocess+" => features.multiprocess = true,
                 b"ReverseStep+" => features.reverse = true,
                 _ => {
                     if let Some(size) = item.strip_prefix(b"PacketSize=") {
@@ -380,6 +384,6 @@ impl Stub {
     /// # Errors
     /// [`Error::Running`] when it runs: QEMU takes `D` only from a client whose target is stopped.
     pub fn detach(mut self) -> Result<()> {
-        self.ok("D")
+        self.ok(if self.features.multiprocess { "D;1" } else { "D" })
     }
 }

@@ -58,7 +58,8 @@ fn an_honest_stub_is_understood() {
     let selections = requests.iter().filter(|request| request.starts_with("Hg")).count();
     assert_eq!(selections, 1, "the CPU is chosen once: {requests:?}");
     assert!(requests.contains(&"Z1,ffffffff81000000,1".to_owned()));
-    assert_eq!(requests.last().map(String::as_str), Some("D"));
+    // It said that it names processes.
+    assert_eq!(requests.last().map(String::as_str), Some("D;1"));
 }
 
 #[test]

@@ -76,10 +76,10 @@ fn fetched(lkdb: &Path) -> anyhow::Result<Kernel> {
     let kernels: Vec<serde_json::Value> =
         serde_json::from_str(&json).context("cannot read what `lkdb --json kernel list` wrote")?;
     let of = |kernel: &serde_json::Value| {
-        let path = |key: &str| kernel.get(key)?.as_str().map(PathBuf::from);
+        let path = |key: &str| kernel.get("kernel")?.get(key)?.as_str().map(PathBuf::from);
         Some(Kernel { image: path("image")?, modules: path("modules")? })
     };
-    kernels.iter().rev().find_map(of).context("no fetched kernel has an image and modules")
+    kernels.iter().find_map(of).context("no fetched kernel has an image and modules")
 }
 
 /// Says whether a goal was met.

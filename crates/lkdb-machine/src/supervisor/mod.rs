@@ -42,6 +42,8 @@ use stub::Stub;
 
 /// The file in the state directory that tells the supervisor what to start.
 pub(crate) const SPEC: &str = "machine.json";
+/// The file in the state directory where the supervisor complains.
+pub(crate) const LOG: &str = "supervisor.log";
 /// How much of what QEMU says on stderr is kept.
 const STDERR_KEPT: usize = 16 << 10;
 /// How long the last words to clients may take, once QEMU is gone.

@@ -128,3 +128,39 @@ fn nothing_listens_where_others_can_reach_it() {
         }
     }
 }
+
+#[test]
+fn a_machine_goes_on_when_its_debugger_ends_or_dies() {
+    let lkdb = Lkdb::new();
+    lkdb.ok(&[
+        "gdb",
+        "--keep",
+        "--name",
+        "left",
+        "--",
+        "-batch",
+        "-ex",
+        "break start_kernel",
+        "-ex",
+        "continue",
+    ]);
+    assert_eq!(lkdb.ok(&["exec", "left", "--", "echo", "booted"]), "booted\n");
+    assert_eq!(lkdb.machine("left")["state"], "running");
+    lkdb.ok(&["stop", "left"]);
+    // A breakpoint that every command of the guest hits, and a gdb that never gets to remove it.
+    let mut gdb = lkdb.start(&["gdb", "--name", "orphan"]);
+    gdb.type_in("break do_exit\ncontinue\n");
+    gdb.wait_for("hit Breakpoint");
+    let machine = lkdb.machine("orphan");
+    assert_eq!(machine["state"], "paused");
+    let debugger = machine["debugger"].as_u64().unwrap();
+    kill(debugger.try_into().unwrap(), "KILL");
+    eventually("the guest runs", || lkdb.machine("orphan")["state"] == "running");
+    assert_eq!(lkdb.ok(&["exec", "orphan", "--", "echo", "alive"]), "alive\n");
+    let (_, said) = {
+        gdb.type_in("quit\n");
+        gdb.end()
+    };
+    assert!(said.contains("hit Breakpoint"), "{said}");
+    assert!(lkdb.machines().is_empty());
+}
