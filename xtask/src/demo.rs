@@ -25,6 +25,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let lkdb = run::build_lkdb(run::Profile::Dev)?;
     run::headline("a kernel: image, debug info, modules and source");
     run::run(Command::new(&lkdb).args(["kernel", "fetch"]))?;
+    // What an earlier demo may have left.
+    stop(&lkdb)?;
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         interactive(&lkdb)
     } else {

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     run::headline("tests");
     let mut tests = run::cargo(["test", "--workspace", "--"]);
     if args.slow {
-        tests.arg("--include-ignored").env("LKDB_SLOW", "1");
+        tests.arg("--include-ignored");
     }
     run::run(tests.args(&args.filters))
 }

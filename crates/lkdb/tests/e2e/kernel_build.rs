@@ -6,15 +6,6 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::fixture::{Done, Lkdb, kernel_file};
 
-/// Whether slow tests run; says so when they don't.
-fn slow(what: &str) -> bool {
-    let slow = std::env::var_os("LKDB_SLOW").is_some();
-    if !slow {
-        println!("not run: {what} takes minutes; `cargo xtask test --slow` runs it");
-    }
-    slow
-}
-
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
@@ -138,25 +129,23 @@ fn gdb(out: &Path, command: &str) -> Done {
 }
 
 #[test]
+#[ignore = "builds a kernel, which takes minutes: `cargo xtask test --slow` runs it"]
 fn a_kernel_built_from_source_is_debugged_and_shares_folders() {
-    if slow("building a kernel") {
-        let (out, report) = built("kernel-tiny", &[]);
-        check(&out, &report);
-        // The kernel's own gdb commands load without complaint and know the kernel.
-        assert_eq!(report["gdb_scripts"], true, "{report}");
-        let done = gdb(&out, "lx-version");
-        assert!(done.stdout.contains("Linux version"), "{done:#?}");
-        assert!(!done.stderr.contains("safe-path"), "{done:#?}");
-    }
+    let (out, report) = built("kernel-tiny", &[]);
+    check(&out, &report);
+    // The kernel's own gdb commands load without complaint and know the kernel.
+    assert_eq!(report["gdb_scripts"], true, "{report}");
+    let done = gdb(&out, "lx-version");
+    assert!(done.stdout.contains("Linux version"), "{done:#?}");
+    assert!(!done.stderr.contains("safe-path"), "{done:#?}");
 }
 
 #[test]
+#[ignore = "builds a kernel, which takes minutes: `cargo xtask test --slow` runs it"]
 fn a_kernel_with_reduced_debug_info_has_lines_and_no_gdb_scripts() {
-    if slow("building a kernel") {
-        let (out, report) = built("kernel-reduced", &["--reduced"]);
-        assert!(has(&out.join(".config"), "CONFIG_DEBUG_INFO_REDUCED=y"));
-        // The scripts of such a tree refuse a kernel without types.
-        assert_eq!(report["gdb_scripts"], false, "{report}");
-        check(&out, &report);
-    }
+    let (out, report) = built("kernel-reduced", &["--reduced"]);
+    assert!(has(&out.join(".config"), "CONFIG_DEBUG_INFO_REDUCED=y"));
+    // The scripts of such a tree refuse a kernel without types.
+    assert_eq!(report["gdb_scripts"], false, "{report}");
+    check(&out, &report);
 }
