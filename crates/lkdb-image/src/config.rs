@@ -94,7 +94,9 @@ impl Config {
     /// The value of an option, named with or without `CONFIG_`.
     #[must_use]
     pub fn get(&self, name: &str) -> &Value {
-        self.values.get(name.strip_prefix("CONFIG_").unwrap_or(name)).unwrap_or(&Value::Absent)
+        // As it stands first: nothing forbids an option whose own name begins so.
+        let found = self.values.get(name).or_else(|| self.values.get(name.strip_prefix("CONFIG_")?));
+        found.unwrap_or(&Value::Absent)
     }
 
     /// Whether an option is in the kernel or a module.
@@ -192,6 +194,15 @@ CONFIG_EXPLICIT=n
         assert!(config.is_on("VIRTIO_PCI") && !config.is_built_in("VIRTIO_PCI"));
         assert!(config.is_built_in("64BIT"));
         assert!(!config.is_on("KALLSYMS_ALL") && !config.is_on("NET_9P") && !config.is_on("HZ"));
+    }
+
+    #[test]
+    fn an_option_may_be_named_like_the_prefix() {
+        let config = Config::parse("CONFIG_CONFIG_X=y\nCONFIG_Y=m\n");
+        assert_eq!(config.get("CONFIG_X"), &Value::Yes);
+        assert_eq!(config.get("CONFIG_CONFIG_X"), &Value::Yes);
+        assert_eq!(config.get("X"), &Value::Absent);
+        assert_eq!(config.get("CONFIG_Y"), &Value::Module);
     }
 
     #[test]
