@@ -6,6 +6,7 @@
 # Only the Python API of gdb 7.4 is used, in the language that Python 2.7 and 3 share. Linux is looked at
 # by its fields, never by its version: each branch names the kernel commit that made it necessary.
 
+import __main__
 import itertools
 import os
 import struct
@@ -45,6 +46,9 @@ def field(value, name):
 
 def carry_out(steps):
     """Runs the set-up's commands without their chatter. Without a needed one there is no session."""
+    # gdb sets __file__ for a script only where there is none yet, and this file's would lead the kernel's
+    # own vmlinux-gdb.py, which loading vmlinux loads, to look for its modules here.
+    __main__.__dict__.pop("__file__", None)
     for command, needed in steps:
         try:
             gdb.execute(command, False, True)
