@@ -2,6 +2,7 @@
 
 mod boot;
 mod busybox;
+mod completions;
 mod doctor;
 mod gdb;
 mod initramfs;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Initramfs(initramfs::Command),
     /// Check what this host has and lacks, and how to mend it
     Doctor(doctor::Args),
+    /// Print the completions for a shell
+    Completions(completions::Args),
     #[command(hide = true)]
     Supervise(internal::SuperviseArgs),
     #[command(hide = true)]
@@ -58,6 +61,7 @@ pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Status>
         Command::Busybox(command) => busybox::run(command, context),
         Command::Initramfs(command) => initramfs::run(command, context),
         Command::Doctor(args) => doctor::run(&args, context),
+        Command::Completions(args) => completions::run(&args),
         Command::Supervise(args) => internal::supervise(&args),
         Command::Tether(args) => internal::tether(&args),
         Command::StubPipe(args) => internal::stub_pipe(&args, context),

@@ -16,4 +16,5 @@ mod initramfs;
 mod kernel_build;
 mod kernels;
 mod lifecycle;
+mod readme;
 mod trouble;
