@@ -259,3 +259,25 @@ pub(crate) fn kernel_file(what: &str) -> PathBuf {
         kernel[what].as_str().unwrap_or_else(|| panic!("no {what} in {listing}; run `cargo xtask test`"));
     PathBuf::from(path)
 }
+
+/// A file system of a size that is not enough. Gone when dropped.
+pub(crate) struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Mounts one, which needs root: `None` (and a word about it) for others.
+    pub(crate) fn mount(at: &Path, size: &str) -> Option<Self> {
+        let options = format!("size={size}");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(at.to_owned()));
+        }
+        println!("not run: mounting a small file system needs root");
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::fixture::{Lkdb, kernel_file};
+use crate::fixture::{Lkdb, SmallDisk, kernel_file};
 
 #[test]
 fn a_kernel_that_is_none() {
@@ -80,11 +80,17 @@ fn a_state_directory_that_is_too_deep_or_too_open() {
 
 #[test]
 fn a_full_disk() {
-    // /dev/full cannot hold a directory, so the archive goes there by a link.
     let lkdb = Lkdb::new();
-    let done = lkdb.run(&["initramfs", "build", "-o", "/dev/full/x"]);
-    assert_eq!(done.status, 1, "{done:#?}");
-    assert_eq!(done.stderr.lines().count(), 1, "{done:#?}");
+    let full = lkdb.scratch().join("full");
+    fs::create_dir(&full).unwrap();
+    let Some(disk) = SmallDisk::mount(&full, "1m") else { return };
+    let archive = full.join("initramfs");
+    lkdb.refused(&["initramfs", "build", "-o", archive.to_str().unwrap()], &["initramfs", "No space left"]);
+    assert_eq!(fs::read_dir(&full).unwrap().count(), 0, "nothing half-written");
+    Lkdb::new().with("XDG_RUNTIME_DIR", &full).refused(&["boot", "-d"], &["No space left"]);
+    let left: Vec<_> = fs::read_dir(full.join("lkdb")).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert_eq!(left, [".lock"], "no machine is left");
+    drop(disk);
 }
 
 #[test]
