@@ -15,7 +15,7 @@ pub mod supervisor;
 
 pub use client::{Console, Machine, StubLease, Watch};
 pub use control::{Ended, RunState, Status};
-pub use spec::{MachineSpec, Share};
+pub use spec::{AgentPort, MachineSpec, Share};
 pub use state::{StateDir, StateRoot};
 
 use std::io;

@@ -21,6 +21,16 @@ pub struct Share {
     pub tag: String,
 }
 
+/// The guest's port to `lkdb-agent`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentPort {
+    /// The second serial port: every kernel has its driver.
+    Serial,
+    /// A virtio port: many times as fast, where the kernel can.
+    Virtio,
+}
+
 /// Everything that decides a machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MachineSpec {
@@ -48,6 +58,8 @@ pub struct MachineSpec {
     pub frozen: bool,
     /// End QEMU when the guest resets, rather than boot again.
     pub end_on_reset: bool,
+    /// Where commands are run through.
+    pub agent_port: AgentPort,
     /// Directories the guest may mount.
     pub shares: Vec<Share>,
     /// Further arguments for QEMU, last so that they win.
@@ -138,7 +150,14 @@ impl MachineSpec {
                 line.option("-chardev", |v| socket(v, "console", CONSOLE_SOCKET, ""));
                 line.text("-serial", "chardev:console");
                 line.option("-chardev", |v| socket(v, "agent", AGENT_SOCKET, ""));
-                line.text("-serial", "chardev:agent");
+                match self.agent_port {
+                    AgentPort::Serial => line.text("-serial", "chardev:agent"),
+                    AgentPort::Virtio => {
+                        line.text("-device", "virtio-serial-pci");
+                        // The name by which lkdb-agent finds it.
+                        line.text("-device", "virtserialport,chardev=agent,name=lkdb.agent");
+                    }
+                }
                 line.option("-chardev", |v| socket(v, "gdb", STUB_SOCKET, ",server=on,wait=off"));
                 line.text("-gdb", "chardev:gdb");
             }
@@ -201,6 +220,7 @@ mod tests {
             append: "console=ttyS0 quiet".into(),
             frozen: true,
             end_on_reset: false,
+            agent_port: AgentPort::Serial,
             shares: vec![Share { host: "/a,b".into(), guest: "/mnt".into(), tag: "lkdb0".into() }],
             qemu_args: vec!["-cpu".into(), "max".into()],
             release: None,

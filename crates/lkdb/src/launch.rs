@@ -10,7 +10,7 @@ use lkdb_image::config::Config;
 use lkdb_machine::host::{self, Accel};
 use lkdb_machine::spec::Wiring;
 use lkdb_machine::state::Claim;
-use lkdb_machine::{Machine, MachineSpec, Share, StateRoot};
+use lkdb_machine::{AgentPort, Machine, MachineSpec, Share, StateRoot};
 
 use serde::Serialize;
 
@@ -44,6 +44,7 @@ pub(crate) fn prepare(options: &MachineOptions, wish: Wish, context: &Context) -
     let qemu = host::qemu(kernel.arch)?;
     let accel = choose_accel(options, &qemu, context)?;
     let shares = shares(&options.share)?;
+    let agent_port = agent_port(options, config.as_ref());
     let archive = initramfs::plan(&archive_options(options, &kernel, config, &shares)?)?;
     archive.notes.iter().for_each(|note| context.note(note));
     let claim = claim(&StateRoot::open()?, options.name.as_deref())?;
@@ -59,9 +60,10 @@ pub(crate) fn prepare(options: &MachineOptions, wish: Wish, context: &Context) -
         memory: options.mem,
         kernel: kernel.image.clone(),
         initrd: Some(initrd),
-        append: command_line(options, wish, &kernel),
+        append: command_line(options, wish, &kernel, agent_port),
         frozen: wish.frozen,
         end_on_reset: wish.end_on_reset,
+        agent_port,
         shares,
         qemu_args: options.qemu_arg.clone(),
         release: Some(kernel.release.clone()),
@@ -163,8 +165,17 @@ fn choose_accel(options: &MachineOptions, qemu: &host::Qemu, context: &Context) 
     Ok(choice.accel)
 }
 
+/// Where commands are run through: a virtio port if the kernel has all it takes from the start. Loading
+/// modules for it would cost every boot more than most commands gain.
+fn agent_port(options: &MachineOptions, config: Option<&Config>) -> AgentPort {
+    let drivers = ["VIRTIO_PCI", "VIRTIO_CONSOLE"];
+    let built_in = config.is_some_and(|config| drivers.iter().all(|driver| config.is_built_in(driver)));
+    let has_pci = options.machine_type != "microvm";
+    if built_in && has_pci && options.initramfs.is_none() { AgentPort::Virtio } else { AgentPort::Serial }
+}
+
 /// The kernel command line. What the user appends comes last, so that it wins.
-fn command_line(options: &MachineOptions, wish: Wish, kernel: &KernelSet) -> String {
+fn command_line(options: &MachineOptions, wish: Wish, kernel: &KernelSet, agent_port: AgentPort) -> String {
     let serial = kernel.arch.serial;
     let user = options.append.join(" ");
     let mut user: Vec<&str> = user.split_whitespace().collect();
@@ -173,7 +184,10 @@ fn command_line(options: &MachineOptions, wish: Wish, kernel: &KernelSet) -> Str
     if !says("console=") {
         words.push(format!("console={serial}0"));
     }
-    words.push(format!("lkdb.agent={serial}1"));
+    words.push(match agent_port {
+        AgentPort::Serial => format!("lkdb.agent={serial}1"),
+        AgentPort::Virtio => "lkdb.agent=virtio".to_owned(),
+    });
     if wish.end_on_reset && !says("panic=") {
         words.push("panic=-1".to_owned());
     }
