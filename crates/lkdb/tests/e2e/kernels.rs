@@ -135,21 +135,3 @@ fn a_debug_file_comes_from_a_debuginfod_server() {
 fn no_server_named_says_how_to_name_one() {
     Lkdb::new().refused(&["kernel", "fetch", "--build-id", "0123456789abcdef"], &["DEBUGINFOD_URLS"]);
 }
-
-#[test]
-fn a_module_is_built_against_the_fetched_headers() {
-    let lkdb = Lkdb::new();
-    let release = json(&lkdb.ok(&["kernel", "list", "--json"]))[0]["kernel"]["release"].clone();
-    let report = json(&lkdb.ok(&["kernel", "fetch", "--headers", "--json", release.as_str().unwrap()]));
-    let headers = report["kernel"]["headers"].as_str().unwrap();
-    let dir = lkdb.scratch().join("module");
-    std::fs::create_dir(&dir).unwrap();
-    std::fs::write(dir.join("Makefile"), "obj-m := hello.o\n").unwrap();
-    let code = "#include <linux/module.h>\nstatic int __init hello(void) { return 0; }\n\
-                module_init(hello);\nMODULE_LICENSE(\"GPL\");\n";
-    std::fs::write(dir.join("hello.c"), code).unwrap();
-    let made =
-        Command::new("make").args(["-C", headers]).arg(format!("M={}", dir.display())).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    assert!(dir.join("hello.ko").is_file());
-}

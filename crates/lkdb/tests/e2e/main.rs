@@ -16,5 +16,6 @@ mod initramfs;
 mod kernel_build;
 mod kernels;
 mod lifecycle;
+mod module;
 mod readme;
 mod trouble;

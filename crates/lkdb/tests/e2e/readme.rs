@@ -25,7 +25,7 @@ fn every_command_is_known_here() {
         "lkdb gdb",
         "lkdb boot -- uname -r",
         "lkdb kernel fetch --headers",
-        // The module tests of gdb.rs and kernels.rs.
+        // What module.rs does.
         "make -C HEADERS M=$PWD modules",
         "lkdb gdb --load ./hello.ko -- -ex 'break hello_init' -ex continue",
     ];
