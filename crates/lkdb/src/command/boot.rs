@@ -31,8 +31,6 @@ const LAST_BYTES: usize = 16 << 10;
     So `git bisect run lkdb boot --kernel . -- CMD` skips kernels that do not boot."
 )]
 pub(crate) struct Args {
-    #[command(flatten)]
-    machine: MachineOptions,
     /// Start the machine and leave it running
     #[arg(short, long, conflicts_with = "command")]
     detach: bool,
@@ -42,6 +40,8 @@ pub(crate) struct Args {
     /// Kill CMD after so many seconds, and exit with 124
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "command")]
     timeout: Option<Duration>,
+    #[command(flatten)]
+    machine: MachineOptions,
     /// A command to run in the guest, and its arguments; the machine ends with it
     #[arg(last = true, value_name = "CMD")]
     command: Vec<String>,

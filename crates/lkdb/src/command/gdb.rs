@@ -31,8 +31,6 @@ use crate::output::{Context, Status};
 #[command(after_help = "gdb is taken from $LKDB_GDB, else `gdb` or `gdb-multiarch` on PATH; 7.4 or newer.\n\
     Try: lkdb gdb -- -ex 'break start_kernel' -ex continue -ex backtrace")]
 pub(crate) struct Args {
-    #[command(flatten)]
-    machine: MachineOptions,
     /// Leave the machine running when gdb ends
     #[arg(long)]
     keep: bool,
@@ -42,6 +40,8 @@ pub(crate) struct Args {
     /// How long the machine may take to its kernel
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     boot_timeout: Duration,
+    #[command(flatten)]
+    machine: MachineOptions,
     /// Arguments for gdb, after lkdb's own
     #[arg(last = true, value_name = "GDB ARGS")]
     gdb_args: Vec<String>,
