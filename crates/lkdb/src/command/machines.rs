@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use comfy_table::{Table, presets};
 use lkdb_agent::Spawn;
 use lkdb_base::size;
-use lkdb_machine::{Machine, StateRoot};
+use lkdb_machine::{Machine, RunState, StateRoot};
 use serde::Serialize;
 
 use crate::exit_status::NoStatus;
@@ -161,6 +161,12 @@ fn dump_console(machine: &Machine) -> anyhow::Result<Status> {
 pub(crate) fn exec(args: ExecArgs, context: &Context) -> anyhow::Result<Status> {
     let machine = find(args.name.as_deref(), context)?;
     let mut watch = machine.watch(false)?;
+    if let Some(status) = watch.next(None)?
+        && matches!(status.state, RunState::Paused | RunState::Frozen)
+    {
+        let by = status.debugger.map(|pid| format!(" by the debugger of process {pid}")).unwrap_or_default();
+        context.note(format!("machine `{}` is stopped{by}; the command waits until it runs", machine.name()));
+    }
     let bytes = |text: String| text.into_bytes();
     let spawn = Spawn {
         argv: args.command.into_iter().map(bytes).collect(),
