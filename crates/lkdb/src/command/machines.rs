@@ -176,25 +176,29 @@ pub(crate) fn exec(args: ExecArgs, context: &Context) -> anyhow::Result<Status> 
     };
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let outcome = guest_command::run(machine.exec()?, spawn, deadline)?;
-    let panicked = watch.next(Some(Instant::now()))?.and_then(|status| status.panic);
-    match (outcome, panicked) {
-        (Outcome::Exited(exit), _) => Ok(Status(exit.shell_status())),
-        (Outcome::TimedOut, _) => {
-            context.say(format!("timed out after {:?}", args.timeout.unwrap_or_default()));
+    match outcome {
+        Outcome::Exited(exit) => Ok(Status(exit.shell_status())),
+        Outcome::TimedOut => {
+            context.say(format!("timed out after {} s", args.timeout.unwrap_or_default().as_secs_f64()));
             Ok(NoStatus::Timeout.status())
         }
-        (_, Some(panic)) => {
-            context.say(format!("the guest panicked: {panic}"));
-            Ok(NoStatus::Panic.status())
-        }
-        (Outcome::Failed { status, text }, None) => {
+        Outcome::Failed { status, text } => {
             context.say(text);
             Ok(Status(status))
         }
-        (Outcome::Gone, None) => {
-            let state = watch.until_ended().map_or_else(|e| e.to_string(), |status| status.state.to_string());
-            context.say(format!("machine `{}` ended: {state}", machine.name()));
-            Ok(NoStatus::MachineEnded.status())
+        Outcome::Gone => {
+            let status = watch.until_ended()?;
+            let name = machine.name();
+            match status.panic {
+                Some(panic) => {
+                    context.say(format!("the guest of machine `{name}` panicked: {panic}"));
+                    Ok(NoStatus::Panic.status())
+                }
+                None => {
+                    context.say(format!("machine `{name}` ended: {}", status.state));
+                    Ok(NoStatus::MachineEnded.status())
+                }
+            }
         }
     }
 }

@@ -153,9 +153,12 @@ fn a_machine_goes_on_when_its_debugger_ends_or_dies() {
     gdb.wait_for("hit Breakpoint");
     let machine = lkdb.machine("orphan");
     assert_eq!(machine["state"], "paused");
+    let mut waiting = lkdb.start(&["exec", "orphan", "--", "echo", "waited"]);
+    waiting.wait_for("is stopped by the debugger of process");
     let debugger = machine["debugger"].as_u64().unwrap();
     kill(debugger.try_into().unwrap(), "KILL");
     eventually("the guest runs", || lkdb.machine("orphan")["state"] == "running");
+    waiting.wait_for("waited");
     assert_eq!(lkdb.ok(&["exec", "orphan", "--", "echo", "alive"]), "alive\n");
     let (_, said) = {
         gdb.type_in("quit\n");
