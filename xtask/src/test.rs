@@ -24,7 +24,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let lkdb = run::build_lkdb(run::Profile::Dev)?;
     run::run(Command::new(lkdb).args(["kernel", "fetch", "--headers"]))?;
     run::headline("tests");
-    let mut tests = run::cargo(["test", "--workspace", "--"]);
+    run::run(run::cargo(["test", "--quiet", "--workspace", "--doc", "--"]).args(&args.filters))?;
+    let mut tests = run::cargo(["test", "--workspace", "--lib", "--bins", "--tests", "--"]);
     if args.slow {
         tests.arg("--include-ignored");
     }
