@@ -29,6 +29,8 @@ use crate::output::{Context, Status};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "gdb is taken from $LKDB_GDB, else `gdb` or `gdb-multiarch` on PATH; 7.4 or newer.\n\
+    gdb does not know that a task may go on at another CPU: a `next` or `finish` can get lost that way. With \
+    --smp 1 it cannot.\n\
     Try: lkdb gdb -- -ex 'break start_kernel' -ex continue -ex backtrace")]
 pub(crate) struct Args {
     /// Leave the machine running when gdb ends
