@@ -17,7 +17,7 @@ const TOUR: [(&str, &str); 5] = [
     ("continue", "From the first instruction to it: unpacking and KASLR on the way"),
     ("list", "Its source"),
     ("backtrace", "The call stack"),
-    ("info registers", "The registers"),
+    ("info registers rax rbx rcx rdx rsi rdi rbp rsp rip eflags cr3", "The registers"),
 ];
 
 pub(crate) fn run() -> anyhow::Result<()> {
