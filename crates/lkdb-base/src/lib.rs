@@ -5,8 +5,10 @@
 pub mod addr;
 pub mod arch;
 mod build_id;
+pub mod memory;
 pub mod size;
 
 pub use addr::{LinkAddr, PhysAddr, RuntimeAddr, Slide};
 pub use arch::Arch;
 pub use build_id::BuildId;
+pub use memory::{Memory, Unreadable};

@@ -1,12 +1,18 @@
-//! What the kernel's names mean: so far the ELF symbol table, `System.map`, sections and build IDs.
+//! What the kernel's names mean: ELF, DWARF, BTF, kallsyms and System.map behind one answer.
 //!
 //! Works on bytes it is handed (the caller maps the file) and parses nothing nobody asked for: a name or
 //! an address is found without a look at DWARF, in milliseconds on a vmlinux of hundreds of megabytes.
 
 pub mod elf;
+pub mod place;
+mod store;
 pub mod system_map;
 mod table;
+pub mod types;
 
 pub use elf::{Elf, Error, Section, Segment};
+pub use place::{DwarfRegister, Gone, Piece, Place};
+pub use store::Store;
 pub use system_map::SystemMap;
 pub use table::{Nearest, Symbol, SymbolKind, SymbolTable};
+pub use types::{ObjectId, TypeError, TypeId, TypeSource};

@@ -10,8 +10,8 @@ use lkdb_image::kernel;
 
 use crate::initramfs::KernelFacts;
 use crate::initramfs::kernel::modules_of;
+use crate::kernel_config;
 use crate::options::MachineOptions;
-use crate::{kernel_config, mapped};
 
 /// A kernel, and what is known of its configuration.
 #[derive(Debug)]
@@ -72,6 +72,6 @@ fn from_image(path: &Path) -> anyhow::Result<Chosen> {
 fn check_same_build(set: &KernelSet) -> anyhow::Result<()> {
     let Some(vmlinux) = &set.vmlinux else { return Ok(()) };
     let files = || format!("{} and {}", set.image.display(), vmlinux.display());
-    kernel::check_pair(&mapped::map(&set.image)?, &mapped::map(vmlinux)?).with_context(files)?;
+    kernel::check_pair(&lkdb_map::map(&set.image)?, &lkdb_map::map(vmlinux)?).with_context(files)?;
     Ok(())
 }

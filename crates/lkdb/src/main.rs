@@ -12,7 +12,6 @@ mod initramfs;
 mod kernel_choice;
 mod kernel_config;
 mod launch;
-mod mapped;
 mod options;
 mod output;
 mod progress;

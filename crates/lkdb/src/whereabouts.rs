@@ -11,8 +11,6 @@ use lkdb_symbols::Elf;
 use lkdb_target::Stub;
 use serde_json::json;
 
-use crate::mapped;
-
 /// One processor's place.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -46,7 +44,7 @@ pub(crate) fn of(machine: &Machine, kernel: &KernelSet) -> anyhow::Result<Vec<Pl
 /// Gives each place its symbol, as far as there are symbols and the kernel's page tables are up.
 fn name(places: &mut [Place], machine: &Machine, kernel: &KernelSet) -> anyhow::Result<()> {
     let vmlinux = kernel.vmlinux.as_ref().context("there is no vmlinux")?;
-    let bytes = mapped::map(vmlinux)?;
+    let bytes = lkdb_map::map(vmlinux)?;
     let elf = Elf::parse(&bytes)?;
     let mut lease = machine.stub()?;
     let found = Stub::new(lease.take().context("the stub was lent without a connection")?)

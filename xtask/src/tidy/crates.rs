@@ -11,6 +11,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Built anew for the guest, small: it may drag nothing in.
     ("lkdb-agent", &[]),
     ("lkdb-testkit", &["lkdb-base"]),
+    // The one crate with `unsafe`: it maps, and knows nothing of what it maps.
+    ("lkdb-map", &[]),
     // What fuzzers and tests call: the readers of foreign bytes, and nothing is built on it.
     ("lkdb-fuzz", &["lkdb-agent", "lkdb-base", "lkdb-image", "lkdb-symbols", "lkdb-target"]),
     ("lkdb-image", &["lkdb-base"]),
@@ -19,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("lkdb-value", &["lkdb-base", "lkdb-symbols"]),
     // Neither lkdb-target nor lkdb-machine: what Linux looks like in memory must work on a dump.
     ("lkdb-linux", &["lkdb-base", "lkdb-symbols", "lkdb-value", "lkdb-unwind"]),
-    ("lkdb-target", &["lkdb-base"]),
+    ("lkdb-target", &["lkdb-base", "lkdb-map"]),
     // The stub's client: a supervisor frees a guest whose debugger died.
     ("lkdb-machine", &["lkdb-base", "lkdb-agent", "lkdb-target"]),
     ("lkdb-artifacts", &["lkdb-base", "lkdb-image"]),
@@ -30,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lkdb-image",
             "lkdb-linux",
             "lkdb-machine",
+            "lkdb-map",
             "lkdb-symbols",
             "lkdb-target",
             "lkdb-unwind",

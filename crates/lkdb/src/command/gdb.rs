@@ -23,7 +23,6 @@ use super::machines::seconds;
 use crate::gdb::find::{self, Gdb};
 use crate::gdb::script::{self, Setup};
 use crate::launch::{self, Wish};
-use crate::mapped;
 use crate::options::MachineOptions;
 use crate::output::{Context, Status};
 
@@ -67,7 +66,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
         return launch::show_line(prepared, context);
     }
     let vmlinux = prepared.kernel.vmlinux.clone().with_context(|| no_vmlinux(&prepared.kernel))?;
-    let vmlinux_bytes = mapped::map(&vmlinux)?;
+    let vmlinux_bytes = lkdb_map::map(&vmlinux)?;
     let elf = Elf::parse(&vmlinux_bytes).with_context(|| vmlinux.display().to_string())?;
     let known = Kernel::new(elf).with_context(|| vmlinux.display().to_string())?;
     let (machine, kernel) = prepared.start()?;
@@ -118,7 +117,7 @@ fn run_to_kernel(
     kernel: &Kernel<'_>,
     timeout: Duration,
 ) -> anyhow::Result<Entry> {
-    let boot = Boot::of_file(&mapped::map(image)?).with_context(|| image.display().to_string())?;
+    let boot = Boot::of_file(&lkdb_map::map(image)?).with_context(|| image.display().to_string())?;
     let mut lease = machine.stub()?;
     let mut stub = Stub::new(lease.take().context("the stub was lent without a connection")?)?;
     let entry = entry::at_entry(&mut stub, &boot, kernel, timeout)

@@ -24,7 +24,7 @@ impl Skeleton {
     /// Reads one. A compression that the kernel's config lacks is an error.
     pub(super) fn read(path: &Path, config: Option<&Config>) -> anyhow::Result<Self> {
         let failed = || format!("cannot use the initramfs {}", path.display());
-        let bytes = crate::mapped::map(path)?;
+        let bytes = lkdb_map::map(path)?;
         let mut tree = Tree::<Source>::default();
         let mut parts = 0;
         for part in Parts::new(&bytes, UNPACKED_LIMIT) {

@@ -66,7 +66,7 @@ pub(super) fn add(
 
 /// A program that lacks its loader in the guest fails there with a mere "not found".
 fn note_dynamic(host: &Path, notes: &mut Vec<String>) {
-    let loader = crate::mapped::map(host).ok().and_then(|bytes| loader_of(&bytes));
+    let loader = lkdb_map::map(host).ok().and_then(|bytes| loader_of(&bytes));
     if let Some(loader) = loader {
         notes.push(format!(
             "{} is dynamically linked: in the guest it needs {loader} and its libraries",

@@ -23,7 +23,7 @@ pub(crate) struct KernelFacts {
 impl KernelFacts {
     /// Reads them from an image. It is unpacked only where the facts cannot be had otherwise.
     pub(crate) fn of_image(path: &Path) -> anyhow::Result<Self> {
-        let bytes = crate::mapped::map(path)?;
+        let bytes = lkdb_map::map(path)?;
         let failed = || format!("cannot use the kernel {}", path.display());
         if BzImage::is_one(&bytes) {
             let header = BzImage::parse(&bytes).with_context(failed)?;

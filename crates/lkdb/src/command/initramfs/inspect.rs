@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use crate::initramfs::extract::Gathered;
 use crate::initramfs::facts::HostFacts;
-use crate::mapped;
 use crate::output::{Context, Render, Status};
 
 /// A compressed member may unpack to no more than this.
@@ -82,7 +81,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
 
 /// A file, mapped; or what comes through a pipe, in memory.
 enum Input {
-    Mapped(mapped::Mapped),
+    Mapped(lkdb_map::Mapped),
     Read(Vec<u8>),
 }
 
@@ -94,7 +93,7 @@ impl Input {
         } else if fs::metadata(path).with_context(failed)?.file_type().is_fifo() {
             Box::new(fs::File::open(path).with_context(failed)?)
         } else {
-            return Ok(Self::Mapped(mapped::map(path)?));
+            return Ok(Self::Mapped(lkdb_map::map(path)?));
         };
         let mut bytes = Vec::new();
         pipe.read_to_end(&mut bytes).with_context(failed)?;

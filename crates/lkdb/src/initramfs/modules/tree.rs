@@ -174,5 +174,5 @@ pub(super) fn module_info(path: &Path) -> anyhow::Result<ModuleInfo> {
     if path.to_str().and_then(compression_of_file).is_some() {
         return ModuleInfo::read(&read_module(path)?).with_context(failed);
     }
-    ModuleInfo::read(&crate::mapped::map(path)?).with_context(failed)
+    ModuleInfo::read(&lkdb_map::map(path)?).with_context(failed)
 }

@@ -13,7 +13,7 @@ use lkdb_image::kernel::{self, Contents, Finding, Format, Info};
 use serde::Serialize;
 
 use crate::output::{Context, Status};
-use crate::{kernel_choice, kernel_config, mapped};
+use crate::{kernel_choice, kernel_config};
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -73,7 +73,7 @@ impl Report {
     /// Of one file. The configuration is the one named, else the one it carries, else what lies
     /// beside it; a module has none.
     fn of_file(file: &Path, config: Option<&Path>) -> anyhow::Result<Self> {
-        let bytes = mapped::map(file)?;
+        let bytes = lkdb_map::map(file)?;
         let mut info = kernel::describe(&bytes).with_context(|| file.display().to_string())?;
         let found: Option<(Config, Option<PathBuf>)> = match (config, info.config.take()) {
             (Some(path), _) => Some((kernel_config::read(path)?, Some(path.to_owned()))),
@@ -100,8 +100,8 @@ impl Report {
     fn of_set(set: &KernelSet, config: Option<&Path>) -> anyhow::Result<Self> {
         let mut report = Self::of_file(&set.image, config.or(set.config.as_deref()))?;
         if let Some(vmlinux) = &set.vmlinux {
-            let bytes = mapped::map(vmlinux)?;
-            kernel::check_pair(&mapped::map(&set.image)?, &bytes)
+            let bytes = lkdb_map::map(vmlinux)?;
+            kernel::check_pair(&lkdb_map::map(&set.image)?, &bytes)
                 .with_context(|| format!("{} and {}", set.image.display(), vmlinux.display()))?;
             let contents = kernel::unpack(&bytes)?.contents();
             report.vmlinux = Some(Vmlinux { file: vmlinux.clone(), size: bytes.len() as u64, contents });

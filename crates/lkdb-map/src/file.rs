@@ -1,4 +1,4 @@
-//! Files mapped into memory, read-only: kernels, vmlinux, debug files. The one place with `unsafe`.
+//! Files mapped into memory, read-only: kernels, vmlinux, debug files.
 //!
 //! Not for guest memory, and not for files that another process writes: a slice of those could
 //! change under its reader.
@@ -6,15 +6,32 @@
 #![allow(unsafe_code)]
 
 use std::fs::File;
+use std::io;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
 use memmap2::Mmap;
+
+/// Why a file is not mapped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It is not there, or may not be read.
+    #[error("cannot read {}: {error}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A directory, a pipe, a device.
+    #[error("{} is not a file", .0.display())]
+    NotAFile(PathBuf),
+}
 
 /// A file's bytes. An empty file is an empty slice.
 #[derive(Debug)]
-pub(crate) struct Mapped(Option<Mmap>);
+pub struct Mapped(Option<Mmap>);
 
 impl Deref for Mapped {
     type Target = [u8];
@@ -24,14 +41,17 @@ impl Deref for Mapped {
     }
 }
 
-/// Maps a regular file. Errors name the path.
-pub(crate) fn map(path: impl AsRef<Path>) -> anyhow::Result<Mapped> {
+/// Maps a regular file.
+///
+/// # Errors
+/// When it cannot be read or is no regular file; the error names the path.
+pub fn map(path: impl AsRef<Path>) -> Result<Mapped, Error> {
     let path = path.as_ref();
-    let whole = || format!("cannot read {}", path.display());
-    let file = File::open(path).with_context(whole)?;
-    let facts = file.metadata().with_context(whole)?;
+    let whole = |error| Error::Io { path: path.to_owned(), error };
+    let file = File::open(path).map_err(whole)?;
+    let facts = file.metadata().map_err(whole)?;
     if !facts.is_file() {
-        bail!("{} is not a file", path.display());
+        return Err(Error::NotAFile(path.to_owned()));
     }
     if facts.len() == 0 {
         return Ok(Mapped(None));
@@ -42,7 +62,7 @@ pub(crate) fn map(path: impl AsRef<Path>) -> anyhow::Result<Mapped> {
     // of ours is ever written through the mapping, so nothing is left half done by that. Rewritten:
     // old or new bytes are seen, and every access to them is bounds-checked. Package tools, linkers
     // and lkdb itself replace such files by renaming a new one over them, which leaves the mapping be.
-    let mapping = unsafe { Mmap::map(&file) }.with_context(whole)?;
+    let mapping = unsafe { Mmap::map(&file) }.map_err(whole)?;
     Ok(Mapped(Some(mapping)))
 }
 

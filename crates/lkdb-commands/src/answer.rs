@@ -1,0 +1,31 @@
+//! What a command returns: data that can lay itself out as text, and be JSON.
+
+use serde::Serialize;
+
+use crate::page::Page;
+
+/// Data with a layout as text, in gdb's words where gdb has them.
+pub trait Layout: Serialize {
+    /// Puts it on a page, with a newline at its end (nothing for nothing to say).
+    fn lay_out(&self, page: &mut Page);
+}
+
+/// A command's result, whatever its type.
+pub trait Answer {
+    /// As text.
+    fn text(&self, page: &mut Page);
+    /// As one JSON value.
+    fn json(&self) -> serde_json::Value;
+}
+
+impl<T: Layout> Answer for T {
+    fn text(&self, page: &mut Page) {
+        self.lay_out(page);
+    }
+
+    fn json(&self) -> serde_json::Value {
+        // Numbers above 2^53 are written as strings by the types that hold addresses; what cannot be
+        // JSON (a map with keys that are no strings) is a mistake in such a type, and is said.
+        serde_json::to_value(self).unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }))
+    }
+}

@@ -1,0 +1,109 @@
+//! What an expression needs from the world: types, memory, registers, and what a name means.
+
+use std::rc::Rc;
+
+use lkdb_base::{Memory, RuntimeAddr, Unreadable};
+use lkdb_symbols::{DwarfRegister, Gone, Place, TypeError, TypeId, TypeSource};
+
+/// What a name means where an expression stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// A variable or parameter: its type and where it is.
+    Variable(TypeId, Place),
+    /// A function: its type (of kind function) and its entry.
+    Function(TypeId, RuntimeAddr),
+    /// A symbol without debug info: code or data, as gdb's "text variable, no debug info".
+    Bare {
+        /// Where it is.
+        address: RuntimeAddr,
+        /// It is code.
+        code: bool,
+    },
+    /// An enumerator, with its enumeration.
+    Enumerator(TypeId, i128),
+    /// A typedef or base type.
+    Type(TypeId),
+}
+
+/// Why an expression has no value. Texts are gdb's where gdb has one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The expression is no C that lkdb knows.
+    #[error("A syntax error in expression, near `{near}'.")]
+    Syntax {
+        /// The rest of the expression from the mistake on.
+        near: String,
+    },
+    /// Nobody has this name here.
+    #[error("No symbol \"{0}\" in current context.")]
+    NoSymbol(String),
+    /// No such struct, union, enum or typedef.
+    #[error("No {kind} type named {name}.")]
+    NoType {
+        /// `struct`, `union`, `enum`, or `symbol` for others.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// No such member.
+    #[error("There is no member named {0}.")]
+    NoMember(String),
+    /// An operation its operands do not have; the whole sentence.
+    #[error("{0}")]
+    Operation(String),
+    /// Memory that cannot be read.
+    #[error(transparent)]
+    Memory(#[from] Unreadable),
+    /// A value that is not there.
+    #[error("value has been optimized out")]
+    Gone(Gone),
+    /// A type that cannot be read.
+    #[error(transparent)]
+    Type(#[from] TypeError),
+}
+
+/// A value's bytes, of a type.
+pub type Bytes = (TypeId, Rc<[u8]>);
+
+/// The world around an expression.
+pub trait Context {
+    /// Types by number.
+    fn types(&self) -> &dyn TypeSource;
+
+    /// Memory as the selected frame's CPU sees it.
+    fn memory(&self) -> &dyn Memory;
+
+    /// What a plain name means here: innermost scope first, then the file's statics, then all.
+    ///
+    /// # Errors
+    /// [`Error::NoSymbol`], or what stands in the way of an answer.
+    fn named(&self, name: &str) -> Result<Named, Error>;
+
+    /// A struct, union or enum by its tag. `kind` is `struct`, `union` or `enum`.
+    ///
+    /// # Errors
+    /// [`Error::NoType`].
+    fn tagged(&self, kind: &'static str, name: &str) -> Result<TypeId, Error>;
+
+    /// A base type or typedef by its name: `unsigned int`, `pid_t`.
+    ///
+    /// # Errors
+    /// [`Error::NoType`].
+    fn type_named(&self, name: &str) -> Result<TypeId, Error>;
+
+    /// `<symbol+offset>` of an address, without the angle brackets; none where no symbol is.
+    fn symbol_at(&self, address: RuntimeAddr) -> Option<String>;
+
+    /// The bytes of a register of the selected frame, by its DWARF number.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    fn register(&self, register: DwarfRegister) -> Result<Rc<[u8]>, Gone>;
+
+    /// A register by the name users type behind `$`: its bytes and its type; none where there is no such.
+    fn register_named(&self, name: &str) -> Option<Result<Bytes, Error>>;
+
+    /// A convenience variable (`$foo`, `$1`, `$`); none when it is void.
+    fn convenience(&self, name: &str) -> Option<Bytes>;
+}
