@@ -2,4 +2,6 @@
 //!
 //! Uses the stub through `lkdb-target` and names through `lkdb-symbols`; opens no files and no sockets.
 
+pub mod breakpoints;
 pub mod entry;
+pub mod run;

@@ -1,0 +1,192 @@
+//! Running and stopping: one move of the target at a time, and what it came to.
+//!
+//! QEMU's stub has no step-over: resumed on a breakpoint, a CPU hits it again at once. So a CPU that stands on
+//! one is stepped past it with the breakpoint lifted and the other CPUs frozen, which none of them can use to
+//! slip by. And a stop hides others: several CPUs may have come to breakpoints at the same moment, and the
+//! stub names one of them. So every CPU's program counter is read at each stop, and a [`Landing`] tells of all.
+//!
+//! What a stop means to the user (which breakpoint, is its condition true, is a step done) is decided by the
+//! caller: [`crate::stepping`] and the session's `resume`.
+
+mod landing;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lkdb_base::RuntimeAddr;
+use lkdb_target::{Error, Stop, Stub, Thread};
+
+use crate::breakpoints::{Installed, Site};
+
+pub use landing::{Cause, Landing};
+
+/// `SIGTRAP` in gdb's own counting of signals.
+const TRAP: u8 = 5;
+/// How often a wait looks up for Ctrl-C. A stop itself is noticed at once.
+const LOOK_UP: Duration = Duration::from_millis(50);
+/// How long QEMU may take to stop when told to: its main loop may be busy with the guest's disk.
+const TO_STOP: Duration = Duration::from_secs(10);
+
+/// A move of the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// Every CPU runs until something stops them.
+    Run,
+    /// One CPU does one instruction; the others stand still, which can livelock in spinlocks and waits for
+    /// other CPUs, or run meanwhile.
+    Step {
+        /// Which.
+        cpu: Thread,
+        /// Whether the others run.
+        others_run: bool,
+    },
+}
+
+/// The CPUs of a machine, and the stub that moves them.
+#[derive(Debug)]
+pub struct Runner {
+    stub: Stub,
+    installed: Installed,
+    at: Vec<(Thread, RuntimeAddr)>,
+    program_counter: &'static str,
+}
+
+impl Runner {
+    /// Takes a stub whose machine stands still. `program_counter` is the register's name in target.xml.
+    ///
+    /// # Errors
+    /// When the CPUs cannot be read.
+    pub fn new(stub: Stub, program_counter: &'static str) -> Result<Self, Error> {
+        let mut runner = Self { stub, installed: Installed::default(), at: Vec::new(), program_counter };
+        runner.read_cpus()?;
+        Ok(runner)
+    }
+
+    /// The stub.
+    pub fn stub(&mut self) -> &mut Stub {
+        &mut self.stub
+    }
+
+    /// Where each CPU stands.
+    #[must_use]
+    pub fn cpus(&self) -> &[(Thread, RuntimeAddr)] {
+        &self.at
+    }
+
+    /// Where one CPU stands.
+    #[must_use]
+    pub fn pc(&self, cpu: Thread) -> Option<RuntimeAddr> {
+        self.at.iter().find(|(thread, _)| *thread == cpu).map(|(_, pc)| *pc)
+    }
+
+    /// The stub has dropped every breakpoint (it does at `?`), and CPUs may stand elsewhere.
+    ///
+    /// # Errors
+    /// When the CPUs cannot be read.
+    pub fn start_afresh(&mut self) -> Result<(), Error> {
+        self.installed.forget();
+        self.read_cpus()
+    }
+
+    /// Makes the stub hold these breakpoints and no others. Returns the refused ones.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn install(&mut self, wanted: &BTreeSet<Site>) -> Result<Vec<(Site, Error)>, Error> {
+        self.installed.settle(wanted, &mut self.stub)
+    }
+
+    /// Moves the target, with `wanted` in place, and waits until it stands still again, or until
+    /// `interrupt` is set and the target was stopped for that.
+    ///
+    /// # Errors
+    /// When the connection fails, or the machine does not stop when it is told to.
+    pub fn go(
+        &mut self,
+        how: Move,
+        wanted: &BTreeSet<Site>,
+        interrupt: &AtomicBool,
+    ) -> Result<Landing, Error> {
+        let stop = match how {
+            Move::Run => match self.step_off(wanted)? {
+                Some(stop) => stop,
+                None => {
+                    self.installed.settle(wanted, &mut self.stub)?;
+                    self.stub.resume()?;
+                    self.wait(interrupt)?
+                }
+            },
+            Move::Step { cpu, others_run } => {
+                let frozen = self.lift_at(cpu)?;
+                if !frozen {
+                    self.installed.settle(wanted, &mut self.stub)?;
+                }
+                self.stub.step(cpu, others_run && !frozen)?;
+                self.wait(interrupt)?
+            }
+        };
+        if !matches!(stop, Stop::Exited(_) | Stop::Killed(_)) {
+            self.read_cpus()?;
+        }
+        Ok(Landing::new(how, &stop, &self.at, interrupt.load(Ordering::Relaxed)))
+    }
+
+    /// Takes the breakpoint away that a CPU stands on; whether it stood on one.
+    fn lift_at(&mut self, cpu: Thread) -> Result<bool, Error> {
+        let Some(pc) = self.pc(cpu).filter(|pc| self.installed.stops_at(*pc)) else { return Ok(false) };
+        self.installed.lift(&[pc], &mut self.stub)?;
+        Ok(true)
+    }
+
+    /// Steps every CPU off the breakpoint it stands on, one after the other. A stop for another reason than
+    /// the step is returned.
+    fn step_off(&mut self, wanted: &BTreeSet<Site>) -> Result<Option<Stop>, Error> {
+        let stands_on = |pc: RuntimeAddr| wanted.iter().any(|site| site.address == pc && site.is_code());
+        let standing: Vec<_> = self.at.iter().filter(|(_, pc)| stands_on(*pc)).copied().collect();
+        if standing.is_empty() {
+            return Ok(None);
+        }
+        let places: Vec<_> = standing.iter().map(|(_, pc)| *pc).collect();
+        self.installed.lift(&places, &mut self.stub)?;
+        for (cpu, _) in standing {
+            self.stub.step(cpu, false)?;
+            let stop = self.stub.wait(TO_STOP)?;
+            // Anything but the step's own end (a watched access) is a stop like any other.
+            if !matches!(stop, Stop::Signal { signal: TRAP, watch: None, .. }) {
+                return Ok(Some(stop));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits for a stop; stops the target itself when the user wants it.
+    fn wait(&mut self, interrupt: &AtomicBool) -> Result<Stop, Error> {
+        loop {
+            if interrupt.load(Ordering::Relaxed) {
+                return self.stub.interrupt(TO_STOP);
+            }
+            match self.stub.wait(LOOK_UP) {
+                Err(Error::StillRunning(_)) => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn read_cpus(&mut self) -> Result<(), Error> {
+        let threads = if self.at.is_empty() {
+            self.stub.threads()?
+        } else {
+            self.at.iter().map(|(thread, _)| *thread).collect()
+        };
+        self.at =
+            threads.into_iter().map(|cpu| Ok((cpu, self.read_pc(cpu)?))).collect::<Result<_, Error>>()?;
+        Ok(())
+    }
+
+    fn read_pc(&mut self, cpu: Thread) -> Result<RuntimeAddr, Error> {
+        let bytes = self.stub.read_register(cpu, self.program_counter)?;
+        let word = bytes.first_chunk().ok_or_else(|| Error::NoRegister(self.program_counter.to_owned()))?;
+        Ok(RuntimeAddr(u64::from_le_bytes(*word)))
+    }
+}
