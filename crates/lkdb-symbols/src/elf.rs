@@ -6,7 +6,8 @@
 use lkdb_base::arch::Arch;
 use lkdb_base::{BuildId, LinkAddr, PhysAddr};
 use object::elf::{self, FileHeader64};
-use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym};
+use object::read::elf::{CompressionHeader, FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym};
+use object::read::{CompressedData, CompressedFileRange, CompressionFormat};
 use object::{Endianness, SectionIndex};
 
 use crate::table::{Symbol, SymbolKind, SymbolTable};
@@ -61,10 +62,10 @@ pub struct Segment {
 /// A parsed ELF file. Copying is cheap: it is references into the file's bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Elf<'data> {
-    data: &'data [u8],
+    pub(crate) data: &'data [u8],
     header: &'data FileHeader64<Endianness>,
-    endian: Endianness,
-    sections: SectionTable<'data, FileHeader64<Endianness>>,
+    pub(crate) endian: Endianness,
+    pub(crate) sections: SectionTable<'data, FileHeader64<Endianness>>,
 }
 
 impl<'data> Elf<'data> {
@@ -131,6 +132,29 @@ impl<'data> Elf<'data> {
     pub fn bytes(&self, section: &Section<'_>) -> Option<&'data [u8]> {
         let header = self.sections.section(SectionIndex(section.index)).ok()?;
         (!section.nobits).then(|| header.data(self.endian, self.data).ok()).flatten()
+    }
+
+    /// How a section's bytes are compressed (`SHF_COMPRESSED`); none when they are not.
+    pub(crate) fn compression(
+        &self,
+        section: &Section<'_>,
+    ) -> Result<Option<CompressedData<'data>>, object::Error> {
+        let header = self.sections.section(SectionIndex(section.index))?;
+        let Some((compression, offset, size)) = header.compression(self.endian, self.data)? else {
+            return Ok(None);
+        };
+        let format = match compression.ch_type(self.endian) {
+            elf::ELFCOMPRESS_ZLIB => CompressionFormat::Zlib,
+            elf::ELFCOMPRESS_ZSTD => CompressionFormat::Zstandard,
+            _ => CompressionFormat::Unknown,
+        };
+        let range = CompressedFileRange {
+            format,
+            offset,
+            compressed_size: size,
+            uncompressed_size: compression.ch_size(self.endian),
+        };
+        range.data(self.data).map(Some)
     }
 
     /// The bytes that lie at a link address, from there to their section's end.

@@ -3,16 +3,24 @@
 //! Works on bytes it is handed (the caller maps the file) and parses nothing nobody asked for: a name or
 //! an address is found without a look at DWARF, in milliseconds on a vmlinux of hundreds of megabytes.
 
+pub mod dwarf;
 pub mod elf;
+pub mod object;
 pub mod place;
+mod relocation;
 mod store;
+pub mod symbols;
 pub mod system_map;
 mod table;
 pub mod types;
 
+pub use dwarf::{DieRef, Dwarf, UnitId};
 pub use elf::{Elf, Error, Section, Segment};
+pub use object::{Moved, Object, Placement};
 pub use place::{DwarfRegister, Gone, Piece, Place};
+pub use relocation::{Layout, Rela, RelaSymbol};
 pub use store::Store;
+pub use symbols::{Located, Symbols};
 pub use system_map::SystemMap;
 pub use table::{Nearest, Symbol, SymbolKind, SymbolTable};
 pub use types::{ObjectId, TypeError, TypeId, TypeSource};

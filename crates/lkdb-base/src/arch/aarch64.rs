@@ -1,6 +1,6 @@
 //! Facts about 64-bit Arm.
 
-use super::Arch;
+use super::{Arch, DebugRelocation};
 
 /// 64-bit Arm.
 pub static AARCH64: Arch = Arch {
@@ -12,4 +12,15 @@ pub static AARCH64: Arch = Arch {
     gdb: "aarch64",
     serial: "ttyAMA",
     serial_device: (204, 64),
+    // R_AARCH64_NONE (both numbers), _ABS64, _ABS32, _ABS16, _PREL64, _PREL32, _PREL16.
+    debug_relocations: &[
+        (0, DebugRelocation::None),
+        (256, DebugRelocation::None),
+        (257, DebugRelocation::Absolute(8)),
+        (258, DebugRelocation::Absolute(4)),
+        (259, DebugRelocation::Absolute(2)),
+        (260, DebugRelocation::Relative(8)),
+        (261, DebugRelocation::Relative(4)),
+        (262, DebugRelocation::Relative(2)),
+    ],
 };

@@ -27,6 +27,19 @@ pub struct Arch {
     pub serial: &'static str,
     /// Major device number and minor of port 0 of those serial ports.
     pub serial_device: (u32, u32),
+    /// The relocations that occur in debug sections, by the numbers of its ELF psABI.
+    pub debug_relocations: &'static [(u32, DebugRelocation)],
+}
+
+/// What a relocation in a debug section does. `S`, `A` and `P` are the psABIs' letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DebugRelocation {
+    /// Nothing.
+    None,
+    /// `S + A`, in so many bytes.
+    Absolute(u8),
+    /// `S + A - P`, in so many bytes.
+    Relative(u8),
 }
 
 /// Every architecture lkdb knows.

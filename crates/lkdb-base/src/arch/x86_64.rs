@@ -1,6 +1,6 @@
 //! Facts about x86-64.
 
-use super::Arch;
+use super::{Arch, DebugRelocation};
 
 /// x86-64.
 pub static X86_64: Arch = Arch {
@@ -12,4 +12,13 @@ pub static X86_64: Arch = Arch {
     gdb: "i386:x86-64",
     serial: "ttyS",
     serial_device: (4, 64),
+    // R_X86_64_NONE, _64, _PC32, _32, _32S, _PC64.
+    debug_relocations: &[
+        (0, DebugRelocation::None),
+        (1, DebugRelocation::Absolute(8)),
+        (2, DebugRelocation::Relative(4)),
+        (10, DebugRelocation::Absolute(4)),
+        (11, DebugRelocation::Absolute(4)),
+        (24, DebugRelocation::Relative(8)),
+    ],
 };

@@ -1,0 +1,185 @@
+//! One file with all that is known from it: ELF, symbols, DWARF; and where its sections run.
+//!
+//! Addresses inside are link addresses; for a module these are the places that [`Layout`] gives its
+//! sections. Where those run is told by a [`Placement`], which changes when a kernel boots or a module loads.
+
+use std::cell::{OnceCell, RefCell};
+
+use lkdb_base::{LinkAddr, RuntimeAddr, Slide};
+
+use crate::dwarf::Dwarf;
+use crate::elf::{Elf, Section};
+use crate::relocation::Layout;
+use crate::store::Store;
+use crate::types::ObjectId;
+
+/// Where an object's link addresses run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    /// What moved, by link address; ranges do not overlap.
+    moved: Vec<Moved>,
+    /// What is in none of the ranges runs where it is linked; else it runs nowhere.
+    rest: bool,
+}
+
+/// A range of link addresses and where it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it is linked.
+    pub start: LinkAddr,
+    /// How long it is.
+    pub size: u64,
+    /// Where it runs.
+    pub runs_at: RuntimeAddr,
+}
+
+impl Placement {
+    /// Everything runs where it is linked: a file looked at alone.
+    #[must_use]
+    pub fn as_linked() -> Self {
+        Self { moved: Vec::new(), rest: true }
+    }
+
+    /// A kernel: `[text, end)` slides, the rest (per-CPU symbols, which are offsets) does not.
+    #[must_use]
+    pub fn kernel(text: LinkAddr, end: LinkAddr, slide: Slide) -> Self {
+        let size = end.0.saturating_sub(text.0);
+        Self { moved: vec![Moved { start: text, size, runs_at: slide.apply(text) }], rest: true }
+    }
+
+    /// A module: each of `sections` is where it was loaded, the others (init sections that are gone) nowhere.
+    #[must_use]
+    pub fn module(mut sections: Vec<Moved>) -> Self {
+        sections.sort_by_key(|moved| moved.start);
+        Self { moved: sections, rest: false }
+    }
+
+    /// Where `address` runs; none for what is not in memory.
+    #[must_use]
+    pub fn runtime(&self, address: LinkAddr) -> Option<RuntimeAddr> {
+        let at = |moved: &Moved| address.0.checked_sub(moved.start.0).filter(|at| *at < moved.size);
+        // The end of a function or section is asked for as well: it moves with what it ends.
+        let end = |moved: &Moved| address.0.checked_sub(moved.start.0).filter(|at| *at == moved.size);
+        let find = |how: &dyn Fn(&Moved) -> Option<u64>| {
+            self.moved.iter().find_map(|moved| Some(moved.runs_at.offset(how(moved)?)))
+        };
+        find(&at).or_else(|| find(&end)).or_else(|| self.rest.then_some(RuntimeAddr(address.0)))
+    }
+
+    /// What runs at `address`; none when nothing of this object does.
+    #[must_use]
+    pub fn link(&self, address: RuntimeAddr) -> Option<LinkAddr> {
+        let inside = |moved: &Moved| {
+            let at = address.0.checked_sub(moved.runs_at.0).filter(|at| *at < moved.size)?;
+            Some(moved.start.offset(at))
+        };
+        self.moved.iter().find_map(inside).or_else(|| self.rest.then_some(LinkAddr(address.0)))
+    }
+}
+
+/// One file.
+#[derive(Debug)]
+pub struct Object<'d> {
+    /// Its number.
+    pub id: ObjectId,
+    /// What it is called: `vmlinux`, or the module's name.
+    pub name: String,
+    /// The file with the symbols and debug info.
+    pub elf: Elf<'d>,
+    /// The file with the code, where that is another one (a distribution's module and its debug file).
+    pub code: Option<Elf<'d>>,
+    /// Where its sections are, in link addresses.
+    pub layout: Layout,
+    placement: RefCell<Placement>,
+    store: &'d Store,
+    dwarf: OnceCell<Option<Dwarf<'d>>>,
+}
+
+impl<'d> Object<'d> {
+    /// Object number `id` from a file; it runs where it is linked until told otherwise.
+    #[must_use]
+    pub fn new(id: ObjectId, name: &str, elf: Elf<'d>, store: &'d Store) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            elf,
+            code: None,
+            layout: Layout::new(&elf),
+            placement: RefCell::new(Placement::as_linked()),
+            store,
+            dwarf: OnceCell::new(),
+        }
+    }
+
+    /// Changes where it runs.
+    pub fn place(&self, placement: Placement) {
+        self.placement.replace(placement);
+    }
+
+    /// Where one of its addresses runs; none for what is not in memory.
+    #[must_use]
+    pub fn runtime(&self, address: LinkAddr) -> Option<RuntimeAddr> {
+        self.placement.borrow().runtime(address)
+    }
+
+    /// What of it runs at `address`; none when nothing does.
+    #[must_use]
+    pub fn link(&self, address: RuntimeAddr) -> Option<LinkAddr> {
+        self.placement.borrow().link(address)
+    }
+
+    /// Its DWARF, if it has any.
+    #[must_use]
+    pub fn dwarf(&self) -> Option<&Dwarf<'d>> {
+        self.dwarf.get_or_init(|| Dwarf::new(&self.elf, self.store, self.id)).as_ref()
+    }
+
+    /// The section that a link address is in.
+    #[must_use]
+    pub fn section_at(&self, address: LinkAddr) -> Option<Section<'d>> {
+        self.elf.sections().filter(|section| section.allocated).find(|section| {
+            let start = self.layout.start(section);
+            address.0.checked_sub(start.0).is_some_and(|at| at < section.size)
+        })
+    }
+
+    /// The file's bytes at a link address up to the section's end: code, and data as it is before anything
+    /// runs. From the file with the code, where there are two.
+    #[must_use]
+    pub fn bytes_at(&self, address: LinkAddr) -> Option<&'d [u8]> {
+        let section = self.section_at(address)?;
+        let at = usize::try_from(address.0.checked_sub(self.layout.start(&section).0)?).ok()?;
+        let from = |elf: &Elf<'d>| elf.sections().find(|other| other.name == section.name);
+        let bytes = match &self.code {
+            Some(code) => code.bytes(&from(code)?)?,
+            None => self.elf.bytes(&section)?,
+        };
+        bytes.get(at..)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_slides_without_its_per_cpu_symbols() {
+        let placement = Placement::kernel(LinkAddr(0x1000), LinkAddr(0x2000), Slide(0x500));
+        assert_eq!(placement.runtime(LinkAddr(0x1800)), Some(RuntimeAddr(0x1d00)));
+        assert_eq!(placement.runtime(LinkAddr(0x2000)), Some(RuntimeAddr(0x2500)), "the end moves along");
+        assert_eq!(placement.runtime(LinkAddr(0x40)), Some(RuntimeAddr(0x40)));
+        assert_eq!(placement.link(RuntimeAddr(0x1d00)), Some(LinkAddr(0x1800)));
+    }
+
+    #[test]
+    fn a_module_runs_where_its_sections_are() {
+        let text = Moved { start: LinkAddr(0), size: 0x100, runs_at: RuntimeAddr(0xc000) };
+        let data = Moved { start: LinkAddr(0x100), size: 0x10, runs_at: RuntimeAddr(0xf000) };
+        let placement = Placement::module(vec![data, text]);
+        assert_eq!(placement.runtime(LinkAddr(0x20)), Some(RuntimeAddr(0xc020)));
+        assert_eq!(placement.runtime(LinkAddr(0x100)), Some(RuntimeAddr(0xf000)), "a start before an end");
+        assert_eq!(placement.runtime(LinkAddr(0x200)), None, "a section that is gone");
+        assert_eq!(placement.link(RuntimeAddr(0xf00f)), Some(LinkAddr(0x10f)));
+        assert_eq!(placement.link(RuntimeAddr(0xf010)), None);
+    }
+}
