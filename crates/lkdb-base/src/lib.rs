@@ -1,4 +1,4 @@
-//! What every room of lkdb shares: address types, architecture tables, build IDs, sizes.
+//! What every room of lkdb shares: address types, architecture tables, page walks, build IDs, sizes.
 //!
 //! Depends on nothing of ours, does no I/O, and holds no debugger logic.
 
@@ -6,6 +6,7 @@ pub mod addr;
 pub mod arch;
 mod build_id;
 pub mod memory;
+pub mod paging;
 pub mod size;
 
 pub use addr::{LinkAddr, PhysAddr, RuntimeAddr, Slide};

@@ -12,6 +12,9 @@ pub static AARCH64: Arch = Arch {
     gdb: "aarch64",
     serial: "ttyAMA",
     serial_device: (204, 64),
+    program_counter: "pc",
+    paging: None,
+    reset_vector: None,
     // R_AARCH64_NONE (both numbers), _ABS64, _ABS32, _ABS16, _PREL64, _PREL32, _PREL16.
     debug_relocations: &[
         (0, DebugRelocation::None),

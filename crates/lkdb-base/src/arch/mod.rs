@@ -5,6 +5,9 @@
 mod aarch64;
 mod x86_64;
 
+use crate::RuntimeAddr;
+use crate::paging::Paging;
+
 pub use aarch64::AARCH64;
 pub use x86_64::X86_64;
 
@@ -27,6 +30,13 @@ pub struct Arch {
     pub serial: &'static str,
     /// Major device number and minor of port 0 of those serial ports.
     pub serial_device: (u32, u32),
+    /// The program counter, as target.xml names it.
+    pub program_counter: &'static str,
+    /// Its page tables; `None`: a stub walks them.
+    pub paging: Option<&'static Paging>,
+    /// Where a processor executes first after a reset, where that is the same on all machines. A breakpoint
+    /// there notices resets.
+    pub reset_vector: Option<RuntimeAddr>,
     /// The relocations that occur in debug sections, by the numbers of its ELF psABI.
     pub debug_relocations: &'static [(u32, DebugRelocation)],
 }
