@@ -11,8 +11,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Built anew for the guest, small: it may drag nothing in.
     ("lkdb-agent", &[]),
     ("lkdb-testkit", &["lkdb-base"]),
-    // The one crate with `unsafe`: it maps, and knows nothing of what it maps.
-    ("lkdb-map", &[]),
+    // The one crate with `unsafe`: it maps, and knows nothing of what the bytes mean.
+    ("lkdb-map", &["lkdb-base"]),
     // What fuzzers and tests call: the readers of foreign bytes, and nothing is built on it.
     ("lkdb-fuzz", &["lkdb-agent", "lkdb-base", "lkdb-image", "lkdb-symbols", "lkdb-target"]),
     ("lkdb-image", &["lkdb-base"]),
@@ -23,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("lkdb-linux", &["lkdb-base", "lkdb-symbols", "lkdb-value", "lkdb-unwind"]),
     ("lkdb-target", &["lkdb-base", "lkdb-map"]),
     // The stub's client: a supervisor frees a guest whose debugger died.
-    ("lkdb-machine", &["lkdb-base", "lkdb-agent", "lkdb-target"]),
+    ("lkdb-machine", &["lkdb-base", "lkdb-agent", "lkdb-map", "lkdb-target"]),
     ("lkdb-artifacts", &["lkdb-base", "lkdb-image"]),
     (
         "lkdb-session",

@@ -229,7 +229,10 @@ impl fmt::Display for Fault {
                 write!(f, "the address is not canonical ({} bits are used)", format.address_bits)
             }
             Self::Absent { level, at, entry } => {
-                write!(f, "no page is mapped there (level {level} entry at physical {at} not present: {entry:#x})")
+                write!(
+                    f,
+                    "no page is mapped there (level {level} entry at physical {at} not present: {entry:#x})"
+                )
             }
             Self::Reserved { level, at, entry } => {
                 write!(f, "the page table is damaged (level {level} entry at physical {at}: {entry:#x})")
@@ -256,7 +259,12 @@ pub fn translate<M: PhysicalMemory + ?Sized>(
         AddressSpace::Paged(tables) => walk(memory, tables, address),
         AddressSpace::Flat => {
             let physical = PhysAddr(address.0);
-            Ok(Mapping { physical, left: address.0.wrapping_neg().max(1), page: 1 << 12, rights: Rights::ALL })
+            Ok(Mapping {
+                physical,
+                left: address.0.wrapping_neg().max(1),
+                page: 1 << 12,
+                rights: Rights::ALL,
+            })
         }
     }
 }

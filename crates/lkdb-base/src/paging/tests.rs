@@ -65,7 +65,9 @@ fn a_fault_names_the_entry() {
         let fault = translate(&words, &space, RuntimeAddr(address)).unwrap_err();
         let place = FOUR_LEVELS.place(PhysAddr(0x1000 * u64::from(5 - level)), RuntimeAddr(address), level);
         assert_eq!(fault, Fault::Absent { level, at: place, entry: 0xfe });
-        assert!(fault.to_string().contains(&format!("level {level} entry at physical {place} not present: 0xfe")));
+        assert!(
+            fault.to_string().contains(&format!("level {level} entry at physical {place} not present: 0xfe"))
+        );
     }
     let (words, space) = chain(&FOUR_LEVELS, address, 3, 0x7_0000_0000 | TABLE);
     let fault = translate(&words, &space, RuntimeAddr(address)).unwrap_err();

@@ -21,14 +21,8 @@ const CR4_LA57: u64 = 1 << 12;
 const EFER_LONG_MODE: u64 = 1 << 10;
 
 /// Four levels, 48 bits.
-pub static FOUR_LEVELS: Format = Format {
-    name: "x86-64, 4 levels",
-    levels: 4,
-    page_bits: 12,
-    index_bits: 9,
-    address_bits: 48,
-    entry,
-};
+pub static FOUR_LEVELS: Format =
+    Format { name: "x86-64, 4 levels", levels: 4, page_bits: 12, index_bits: 9, address_bits: 48, entry };
 
 /// Five levels, 57 bits.
 pub static FIVE_LEVELS: Format =
@@ -46,11 +40,8 @@ fn entry(entry: u64, level: u8) -> Entry {
         return Entry::Absent;
     }
     let at = PhysAddr(entry & FRAME);
-    let rights = Rights {
-        write: entry & WRITE != 0,
-        user: entry & USER != 0,
-        execute: entry & NO_EXECUTE == 0,
-    };
+    let rights =
+        Rights { write: entry & WRITE != 0, user: entry & USER != 0, execute: entry & NO_EXECUTE == 0 };
     match level {
         1 => Entry::Page(at, rights),
         2 | 3 if entry & LARGE != 0 => Entry::Page(at, rights),
