@@ -302,12 +302,15 @@ fn walk<M: PhysicalMemory + ?Sized>(
     Err(Fault::NoTable { level: 0, missing })
 }
 
+/// A CPU's registers, by the names in target.xml.
+pub type ReadRegister<'a> = &'a dyn Fn(&str) -> Option<u64>;
+
 /// An architecture's page tables, as a debugger finds them.
 #[derive(Debug)]
 pub struct Paging {
-    /// The address space by a CPU's registers, by their names in target.xml. `None` in a mode whose tables
+    /// The address space by a CPU's registers. `None` in a mode whose tables
     /// are not known here, or where registers are lacking.
-    pub space: fn(register: &dyn Fn(&str) -> Option<u64>) -> Option<AddressSpace>,
+    pub space: fn(register: ReadRegister<'_>) -> Option<AddressSpace>,
     /// Where the CPU may be using tables that hide the kernel (page-table isolation): the same with the
     /// kernel's half found. Others are given back as they are.
     pub with_kernel: fn(memory: &dyn PhysicalMemory, space: AddressSpace) -> AddressSpace,

@@ -3,7 +3,7 @@
 //! Sources: Intel's manual, volume 3, chapter "Paging"; for page-table isolation the kernel's
 //! `arch/x86/mm/pti.c` and `arch/x86/include/asm/pgtable.h` (`kernel_to_user_pgdp`).
 
-use super::{AddressSpace, Entry, Format, Paging, PhysicalMemory, Rights, Tables};
+use super::{AddressSpace, Entry, Format, Paging, PhysicalMemory, ReadRegister, Rights, Tables};
 use crate::PhysAddr;
 
 const PRESENT: u64 = 1;
@@ -50,7 +50,7 @@ fn entry(entry: u64, level: u8) -> Entry {
     }
 }
 
-fn space(register: &dyn Fn(&str) -> Option<u64>) -> Option<AddressSpace> {
+fn space(register: ReadRegister<'_>) -> Option<AddressSpace> {
     let (cr0, cr3, cr4) = (register("cr0")?, register("cr3")?, register("cr4")?);
     if cr0 & CR0_PAGING == 0 {
         return Some(AddressSpace::Flat);
