@@ -3,6 +3,7 @@
 //! Works on bytes it is handed (the caller maps the file) and parses nothing nobody asked for: a name or
 //! an address is found without a look at DWARF, in milliseconds on a vmlinux of hundreds of megabytes.
 
+pub mod btf;
 pub mod dwarf;
 pub mod elf;
 pub mod object;
@@ -14,6 +15,7 @@ pub mod system_map;
 mod table;
 pub mod types;
 
+pub use btf::Btf;
 pub use dwarf::{DieRef, Dwarf, UnitId};
 pub use elf::{Elf, Error, Section, Segment};
 pub use object::{Moved, Object, Placement};

@@ -3,7 +3,17 @@
 //! One model for DWARF, BTF and the types that expressions make (`&x`, casts, literals). How a type is
 //! written in C, and how values are laid out on a page, is `lkdb-value`'s affair.
 
+mod made;
+mod memo;
+mod names;
+mod resolve;
+
 use std::rc::Rc;
+
+pub use made::MadeTypes;
+pub use memo::Memo;
+pub use names::{canonical_name, spellings};
+pub use resolve::{Bare, Qualifiers};
 
 /// The number of one of the files a session has symbols of: the vmlinux is 0, then the modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,7 +34,7 @@ pub enum TypeId {
 }
 
 /// What a type is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Type {
     /// `void`, or a type its source does not name.
     Void,
@@ -41,8 +51,10 @@ pub enum Type {
     Array {
         /// What an element is: an array for those with more dimensions.
         element: TypeId,
-        /// How many; none for `[]`.
-        count: Option<u64>,
+        /// How many.
+        count: Count,
+        /// A vector of the machine: `__attribute__ ((vector_size (n)))`.
+        vector: bool,
     },
     /// A struct or union.
     Composite(Composite),
@@ -66,10 +78,32 @@ pub enum Type {
     Function(Function),
 }
 
+/// How many elements an array has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Count {
+    /// So many; 0 for the old way to write `[]`.
+    Fixed(u64),
+    /// `[]`: as many as there are.
+    Open,
+    /// Known at run time alone.
+    Variable,
+}
+
+impl Count {
+    /// The number, where the type has one.
+    #[must_use]
+    pub fn fixed(self) -> Option<u64> {
+        match self {
+            Self::Fixed(count) => Some(count),
+            Self::Open | Self::Variable => None,
+        }
+    }
+}
+
 /// A number, character or truth value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Base {
-    /// Its name: `unsigned int`, `_Bool`, `char`.
+    /// Its name, as [`canonical_name`] has it: `unsigned int`, `unsigned long`, `_Bool`, `char`.
     pub name: Rc<str>,
     /// Its size in bytes.
     pub size: u64,
@@ -78,7 +112,7 @@ pub struct Base {
 }
 
 /// `DW_AT_encoding`, as far as C has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// Two's complement.
     Signed,
@@ -92,12 +126,14 @@ pub enum Encoding {
     Boolean,
     /// `float`, `double`, `long double`.
     Float,
+    /// `_Complex double`: two floating-point numbers.
+    Complex,
     /// `char16_t`, `char32_t`.
     Utf,
 }
 
 /// A struct or union.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Composite {
     /// Which of the two.
     pub kind: CompositeKind,
@@ -121,7 +157,7 @@ pub enum CompositeKind {
 }
 
 /// One member.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Member {
     /// None for an anonymous struct or union, whose members count as the outer one's.
     pub name: Option<Rc<str>>,
@@ -134,7 +170,7 @@ pub struct Member {
 }
 
 /// An enumeration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Enum {
     /// Its tag; none for anonymous ones.
     pub name: Option<Rc<str>>,
@@ -162,7 +198,7 @@ pub enum Qualifier {
 }
 
 /// A function.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Function {
     /// What it returns.
     pub result: TypeId,
@@ -175,7 +211,7 @@ pub struct Function {
 }
 
 /// One parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Parameter {
     /// Its name, where the source has one.
     pub name: Option<Rc<str>>,
@@ -198,8 +234,11 @@ pub enum TypeError {
         why: String,
     },
     /// Typedefs or qualifiers that lead nowhere, a struct within itself: more levels than C code has.
-    #[error("a type refers to itself")]
+    #[error("a type refers to itself, or has more levels than C code has")]
     Endless,
+    /// A number that no source has.
+    #[error("there is no type {0:?}")]
+    Unknown(TypeId),
 }
 
 /// Where types come from. One for all the files of a session.
@@ -216,4 +255,30 @@ pub trait TypeSource {
 
     /// A number for a type that an expression made. The same type gives the same number.
     fn make(&self, ty: Type) -> TypeId;
+
+    /// The type without its qualifiers, and those. Typedefs stay.
+    ///
+    /// # Errors
+    /// As [`TypeSource::get`], and [`TypeError::Endless`].
+    fn unqualified(&self, id: TypeId) -> Result<Bare, TypeError> {
+        resolve::unqualified(self, id)
+    }
+
+    /// The type behind typedefs and qualifiers, with all qualifiers on the way; the definition where only a
+    /// declaration is there.
+    ///
+    /// # Errors
+    /// As [`TypeSource::get`], and [`TypeError::Endless`].
+    fn resolved(&self, id: TypeId) -> Result<Bare, TypeError> {
+        resolve::resolved(self, id)
+    }
+
+    /// `sizeof`, in bytes: 1 for `void` and functions as GNU C has it, 0 for what is only declared and for
+    /// arrays of no fixed length.
+    ///
+    /// # Errors
+    /// As [`TypeSource::get`], and [`TypeError::Endless`].
+    fn size(&self, id: TypeId) -> Result<u64, TypeError> {
+        resolve::size(self, id)
+    }
 }
