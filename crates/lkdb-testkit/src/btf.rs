@@ -31,7 +31,7 @@ impl BtfMaker {
 
     /// Any type: kind, flag, name, count, size or type, and what follows.
     pub fn add(&mut self, kind: u32, flag: bool, name: &str, count: u32, value: u32, rest: &[u32]) -> u32 {
-        let info = u32::from(flag) << 31 | kind << 24 | count;
+        let info = (u32::from(flag) << 31) | (kind << 24) | count;
         for word in [self.name(name), info, value].iter().chain(rest) {
             self.types.extend(word.to_le_bytes());
         }
@@ -52,7 +52,7 @@ impl BtfMaker {
 
     /// An integer type of whole bytes; `encoding` is 1 for signed, 4 for `_Bool`.
     pub fn int(&mut self, name: &str, size: u32, encoding: u32) -> u32 {
-        self.add(1, false, name, 0, size, &[encoding << 24 | size * 8])
+        self.add(1, false, name, 0, size, &[(encoding << 24) | (size * 8)])
     }
 
     /// A pointer.
@@ -64,7 +64,7 @@ impl BtfMaker {
     pub fn structure(&mut self, name: &str, size: u32, members: &[(&str, u32, u32, u32)]) -> u32 {
         let mut rest = Vec::new();
         for (member, ty, offset, bits) in members {
-            rest.extend([self.name(member), *ty, bits << 24 | offset]);
+            rest.extend([self.name(member), *ty, (bits << 24) | offset]);
         }
         self.add(4, true, name, members.len() as u32, size, &rest)
     }

@@ -77,7 +77,7 @@ impl<'d> Btf<'d> {
     }
 
     fn int(&self, raw: &Raw<'d>) -> Option<Base> {
-        let encoding = raw.word(0)? >> 24 & 0xf;
+        let encoding = (raw.word(0)? >> 24) & 0xf;
         let encoding = match (encoding & SIGNED != 0, raw.value) {
             _ if encoding & BOOL != 0 => Encoding::Boolean,
             (signed, 1) if signed || encoding & CHAR != 0 => Encoding::SignedChar,
@@ -123,7 +123,7 @@ impl<'d> Btf<'d> {
     pub(super) fn narrow(&self, number: u32) -> Option<(u32, u32)> {
         let raw = self.raw(number).filter(|raw| raw.kind == Kind::Int)?;
         let about = raw.word(0)?;
-        let (shift, bits) = (about >> 16 & 0xff, about & 0xff);
+        let (shift, bits) = ((about >> 16) & 0xff, about & 0xff);
         (bits != 0 && bits < raw.value.saturating_mul(8)).then_some((shift, bits))
     }
 
@@ -145,7 +145,7 @@ impl<'d> Btf<'d> {
             raw.entries().map(|[name, bits]| (named(name), value(bits))).collect()
         } else {
             let value = |low: u32, high: u32| {
-                let value = u64::from(high) << 32 | u64::from(low);
+                let value = (u64::from(high) << 32) | u64::from(low);
                 if raw.flag { i128::from(value.cast_signed()) } else { i128::from(value) }
             };
             raw.entries().map(|[name, low, high]| (named(name), value(low, high))).collect()

@@ -95,7 +95,7 @@ impl Kind {
 
     /// From a type's `info`.
     fn of(info: u32) -> Option<Self> {
-        let number = (info >> 24 & 0x1f) as usize;
+        let number = ((info >> 24) & 0x1f) as usize;
         Self::ALL.get(number.checked_sub(1)?).copied()
     }
 

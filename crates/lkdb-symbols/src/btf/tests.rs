@@ -123,7 +123,7 @@ fn a_distilled_base_declares() {
 #[test]
 fn bit_fields_of_old_kernels_are_integers_with_few_bits() {
     let mut maker = BtfMaker::new();
-    let narrow = maker.add(1, false, "unsigned int", 0, 4, &[5 << 16 | 3]);
+    let narrow = maker.add(1, false, "unsigned int", 0, 4, &[(5 << 16) | 3]);
     let word = maker.name("word");
     let structure = maker.add(4, false, "old", 1, 4, &[word, narrow, 8]);
     let data = maker.make();

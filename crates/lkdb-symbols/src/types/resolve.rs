@@ -26,7 +26,7 @@ impl Qualifiers {
     /// With one more.
     #[must_use]
     pub fn with(self, qualifier: Qualifier) -> Self {
-        Self(self.0 | 1 << qualifier as u8)
+        Self(self.0 | (1 << qualifier as u8))
     }
 
     /// Both sets.
@@ -38,7 +38,7 @@ impl Qualifiers {
     /// Whether it is one of them.
     #[must_use]
     pub fn has(self, qualifier: Qualifier) -> bool {
-        self.0 & 1 << qualifier as u8 != 0
+        self.0 & (1 << qualifier as u8) != 0
     }
 }
 
