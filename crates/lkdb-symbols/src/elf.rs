@@ -6,11 +6,12 @@
 use lkdb_base::arch::Arch;
 use lkdb_base::{BuildId, LinkAddr, PhysAddr};
 use object::elf::{self, FileHeader64};
-use object::read::elf::{CompressionHeader, FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym};
+use object::read::elf::{CompressionHeader, FileHeader, ProgramHeader, SectionHeader, SectionTable};
 use object::read::{CompressedData, CompressedFileRange, CompressionFormat};
 use object::{Endianness, SectionIndex};
 
-use crate::table::{Symbol, SymbolKind, SymbolTable};
+use crate::symtab::RawSymbols;
+use crate::table::SymbolTable;
 
 /// The type of the note that holds the build ID, in the name space `GNU` (see `elf.h`).
 pub const NT_GNU_BUILD_ID: u32 = 3;
@@ -213,28 +214,18 @@ impl<'data> Elf<'data> {
     /// # Errors
     /// When the table is damaged.
     pub fn symbols(&self) -> Result<SymbolTable<'data>, Error> {
-        let (endian, data) = (self.endian, self.data);
-        let table = self.sections.symbols(endian, data, elf::SHT_SYMTAB)?;
-        let strings = table.strings();
-        let symbols = table.iter().filter_map(|symbol| {
-            let index = symbol.st_shndx(endian).0;
-            let kind = match symbol.st_type() {
-                elf::STT_FUNC => SymbolKind::Function,
-                elf::STT_OBJECT => SymbolKind::Object,
-                elf::STT_NOTYPE => SymbolKind::Untyped,
-                _ => return None,
-            };
-            let name = std::str::from_utf8(symbol.name(endian, strings).ok()?).ok()?;
-            (index != 0 && !name.is_empty()).then(|| Symbol {
-                name,
-                address: LinkAddr(symbol.st_value(endian)),
-                size: symbol.st_size(endian),
-                kind,
-                global: symbol.st_bind() != elf::STB_LOCAL,
-                section: (index < elf::SHN_LORESERVE).then_some(usize::from(index)),
-            })
-        });
-        Ok(SymbolTable::new(symbols.collect()))
+        Ok(SymbolTable::new(self.raw_symbols()?.iter().collect()))
+    }
+
+    /// The symbol table as it lies in the file.
+    ///
+    /// # Errors
+    /// When the table is damaged.
+    pub fn raw_symbols(&self) -> Result<RawSymbols<'data>, Error> {
+        let table = self.sections.symbols(self.endian, self.data, elf::SHT_SYMTAB)?;
+        let names = self.sections.section(table.string_section()).ok();
+        let strings = names.and_then(|names| names.data(self.endian, self.data).ok()).unwrap_or_default();
+        Ok(RawSymbols { endian: self.endian, table, strings })
     }
 }
 

@@ -11,6 +11,8 @@ use crate::dwarf::Dwarf;
 use crate::elf::{Elf, Section};
 use crate::relocation::Layout;
 use crate::store::Store;
+use crate::symtab::MinimalSymbols;
+use crate::table::{Nearest, Symbol};
 use crate::types::ObjectId;
 
 /// Where an object's link addresses run.
@@ -93,6 +95,7 @@ pub struct Object<'d> {
     placement: RefCell<Placement>,
     store: &'d Store,
     dwarf: OnceCell<Option<Dwarf<'d>>>,
+    minimal: OnceCell<Option<MinimalSymbols<'d>>>,
 }
 
 impl<'d> Object<'d> {
@@ -108,6 +111,7 @@ impl<'d> Object<'d> {
             placement: RefCell::new(Placement::as_linked()),
             store,
             dwarf: OnceCell::new(),
+            minimal: OnceCell::new(),
         }
     }
 
@@ -134,6 +138,51 @@ impl<'d> Object<'d> {
         self.dwarf.get_or_init(|| Dwarf::new(&self.elf, self.store, self.id)).as_ref()
     }
 
+    /// Its symbol table; none when it is damaged.
+    #[must_use]
+    pub fn minimal_symbols(&self) -> Option<&MinimalSymbols<'d>> {
+        self.minimal.get_or_init(|| MinimalSymbols::new(&self.elf)).as_ref()
+    }
+
+    /// Every symbol of a name, global ones first, without a look at the debug info.
+    #[must_use]
+    pub fn symbols_named(&self, name: &str) -> Vec<Symbol<'d>> {
+        self.minimal_symbols().map(|symbols| symbols.named(name)).unwrap_or_default()
+    }
+
+    /// The symbol that an address belongs to, and its section: what `info symbol` says.
+    #[must_use]
+    pub fn symbol_at(&self, address: LinkAddr) -> Option<(Nearest<'d>, Section<'d>)> {
+        let section = self.section_at(address)?;
+        Some((self.minimal_symbols()?.nearest(address, &section)?, section))
+    }
+
+    /// `<name+offset>` of an address: the function that it is in, else the symbol; a symbol right at the
+    /// address before a function that is not (a cold part, a label).
+    #[must_use]
+    pub fn symbolic(&self, address: LinkAddr) -> Option<Symbolic<'d>> {
+        let function = self.dwarf().and_then(|dwarf| dwarf.function_at(address).ok().flatten());
+        let nearest = self.symbol_at(address);
+        // Data symbols of no size (section starts and such) name only what is unnamed otherwise: nothing.
+        let nearest = nearest.filter(|(near, section)| near.symbol.size != 0 || section.executable);
+        let offset = |from: LinkAddr| address.0.wrapping_sub(from.0).cast_signed();
+        let by_symbol = nearest.map(|(near, _)| Symbolic {
+            name: near.symbol.name,
+            start: near.symbol.address,
+            offset: offset(near.symbol.address),
+        });
+        let by_function = function.map(|function| Symbolic {
+            name: function.name,
+            start: function.entry,
+            offset: offset(function.entry),
+        });
+        match (by_function, by_symbol) {
+            (Some(function), Some(symbol)) if symbol.offset == 0 && function.offset != 0 => Some(symbol),
+            (Some(function), _) => Some(function),
+            (None, symbol) => symbol,
+        }
+    }
+
     /// The section that a link address is in.
     #[must_use]
     pub fn section_at(&self, address: LinkAddr) -> Option<Section<'d>> {
@@ -155,6 +204,26 @@ impl<'d> Object<'d> {
             None => self.elf.bytes(&section)?,
         };
         bytes.get(at..)
+    }
+}
+
+/// An address as name and offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Symbolic<'d> {
+    /// The function or symbol.
+    pub name: &'d str,
+    /// Where that begins.
+    pub start: LinkAddr,
+    /// How far the address is from there; below zero in a cold part that lies before its function.
+    pub offset: i64,
+}
+
+impl std::fmt::Display for Symbolic<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.offset {
+            0 => f.write_str(self.name),
+            offset => write!(f, "{}{offset:+}", self.name),
+        }
     }
 }
 

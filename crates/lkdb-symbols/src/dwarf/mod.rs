@@ -5,6 +5,9 @@
 //! type is in `types`, names are found in `names`. Type units (`.debug_types`) are not looked at: kernels
 //! have none, and a reference into one reads as nothing.
 
+mod follow;
+mod function;
+mod line;
 mod relocate;
 mod sections;
 mod unit;
@@ -17,6 +20,9 @@ use std::rc::Rc;
 use gimli::{DebugInfoOffset, EndianSlice, LittleEndian, SectionId, UnitOffset};
 use lkdb_base::LinkAddr;
 
+pub use follow::{Declared, Found};
+pub use function::{Function, FunctionRange};
+pub use line::{LineAt, Lines, Row, SourceFile};
 pub use sections::{SectionError, Sections};
 pub use unit::{Attribute, Entry, Unit};
 pub use units::UnitTable;

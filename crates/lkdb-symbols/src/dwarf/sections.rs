@@ -49,13 +49,19 @@ pub struct Sections<'d> {
     elf: Elf<'d>,
     store: &'d Store,
     cells: [OnceLock<Result<&'d [u8], SectionError>>; SECTIONS.len()],
+    nothing_at_zero: OnceLock<bool>,
 }
 
 impl<'d> Sections<'d> {
     /// The sections of `elf`; copies that must be made go to `store`.
     #[must_use]
     pub fn new(elf: &Elf<'d>, store: &'d Store) -> Self {
-        Self { elf: *elf, store, cells: std::array::from_fn(|_| OnceLock::new()) }
+        Self {
+            elf: *elf,
+            store,
+            cells: std::array::from_fn(|_| OnceLock::new()),
+            nothing_at_zero: OnceLock::new(),
+        }
     }
 
     /// The bytes of a section; none for one that the file does not have.
@@ -75,6 +81,16 @@ impl<'d> Sections<'d> {
     #[must_use]
     pub fn has(&self, id: SectionId) -> bool {
         self.find(id).is_some()
+    }
+
+    /// Whether nothing of the file can be at address 0: it is linked, and no section begins there. What its
+    /// debug info places there was dropped by the linker.
+    #[must_use]
+    pub fn nothing_at_zero(&self) -> bool {
+        *self.nothing_at_zero.get_or_init(|| {
+            let at_zero = |section: &Section<'_>| section.allocated && section.address.0 == 0;
+            !self.elf.relocatable() && !self.elf.sections().any(|section| at_zero(&section))
+        })
     }
 
     fn find(&self, id: SectionId) -> Option<Section<'d>> {

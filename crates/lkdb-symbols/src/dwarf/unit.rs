@@ -3,6 +3,7 @@
 //! A unit's attributes refer to other sections through bases that the unit's first DIE gives; every
 //! reading of a string, address, range list or reference goes through here.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use gimli::{
@@ -12,7 +13,8 @@ use gimli::{
     EntriesRaw, LittleEndian, Range, RangeLists, SectionId, UnitHeader, UnitOffset, constants,
 };
 
-use super::{DieRef, Error, Reader, Sections, UnitId, UnitTable};
+use super::function::{self, FunctionRange};
+use super::{DieRef, Error, Lines, Reader, Sections, UnitId, UnitTable};
 
 /// The value of an attribute.
 pub type Attribute<'d> = AttributeValue<Reader<'d>>;
@@ -40,7 +42,10 @@ pub struct Unit<'d> {
     /// `DW_AT_low_pc`: what offsets in range and location lists count from; 0 when not given.
     pub low_pc: u64,
     /// `DW_AT_stmt_list`: its line table.
-    pub lines: Option<DebugLineOffset>,
+    pub line_program: Option<DebugLineOffset>,
+    line_table: OnceCell<Result<Rc<Lines>, Error>>,
+    function_table: OnceCell<Result<Rc<[FunctionRange]>, Error>>,
+    language: u64,
     high_pc: Option<Attribute<'d>>,
     range_list: Option<Attribute<'d>>,
     str_offsets_base: DebugStrOffsetsBase,
@@ -72,7 +77,10 @@ impl<'d> Unit<'d> {
             directory: "",
             producer: "",
             low_pc: 0,
-            lines: None,
+            line_program: None,
+            line_table: OnceCell::new(),
+            function_table: OnceCell::new(),
+            language: language(&root),
             high_pc: root.attr_value(constants::DW_AT_high_pc),
             range_list: root.attr_value(constants::DW_AT_ranges),
             str_offsets_base: DebugStrOffsetsBase::default_for_encoding_and_file(encoding, whole),
@@ -93,7 +101,7 @@ impl<'d> Unit<'d> {
                 AttributeValue::DebugAddrBase(base) => self.addr_base = base,
                 AttributeValue::DebugLocListsBase(base) => self.loclists_base = base,
                 AttributeValue::DebugRngListsBase(base) => self.rnglists_base = base,
-                AttributeValue::DebugLineRef(offset) => self.lines = Some(offset),
+                AttributeValue::DebugLineRef(offset) => self.line_program = Some(offset),
                 _ => {}
             }
         }
@@ -108,6 +116,35 @@ impl<'d> Unit<'d> {
             self.low_pc = self.address(sections, value)?.unwrap_or(0);
         }
         Ok(())
+    }
+
+    /// Its line table.
+    ///
+    /// # Errors
+    /// When the table's header or what it refers to is damaged.
+    pub fn lines(&self, sections: &Sections<'d>) -> Result<Rc<Lines>, Error> {
+        self.line_table.get_or_init(|| Lines::new(sections, self).map(Rc::new)).clone()
+    }
+
+    /// The pieces of its functions' code, by address.
+    ///
+    /// # Errors
+    /// When its DIEs are damaged.
+    pub fn functions(&self, sections: &Sections<'d>) -> Result<Rc<[FunctionRange]>, Error> {
+        self.function_table.get_or_init(|| function::list(sections, self).map(Rc::from)).clone()
+    }
+
+    /// It is C, where functions are not in namespaces or types.
+    #[must_use]
+    pub fn is_c(&self) -> bool {
+        // DW_LANG_C89, _C, _C99, _C11, _C17.
+        matches!(self.language, 0x1 | 0x2 | 0xc | 0x1d | 0x2c)
+    }
+
+    /// It is assembly source (`DW_LANG_Mips_Assembler`, which assemblers give for all machines).
+    #[must_use]
+    pub fn is_assembly(&self) -> bool {
+        self.language == 0x8001
     }
 
     /// DWARF version, address size and offset format.
@@ -309,8 +346,9 @@ impl<'d> Unit<'d> {
             Some(length) => begin.wrapping_add(length),
             None => self.address(sections, high)?.unwrap_or(begin),
         };
+        let dropped = begin == 0 && sections.nothing_at_zero();
         let range = Range { begin, end };
-        Ok(if begin < end { vec![range] } else { Vec::new() })
+        Ok(if begin < end && !dropped { vec![range] } else { Vec::new() })
     }
 
     fn range_list(&self, sections: &Sections<'d>, list: Attribute<'d>) -> Result<Vec<Range>, Error> {
@@ -333,5 +371,12 @@ impl<'d> Unit<'d> {
             found.push(range);
         }
         Ok(found)
+    }
+}
+
+fn language(root: &Entry<'_>) -> u64 {
+    match root.attr_value(constants::DW_AT_language) {
+        Some(AttributeValue::Language(language)) => u64::from(language.0),
+        _ => 0,
     }
 }

@@ -1,0 +1,231 @@
+//! The ELF symbol table, searched as it lies in the file: a name or an address is found without listing,
+//! sorting or copying the hundred thousand symbols of a kernel.
+//!
+//! Which of several symbols an address gets is gdb's choice (its "minimal symbols"), so that
+//! `<symbol+offset>` and `info symbol` say the same in both.
+
+use std::cell::{Cell, OnceCell};
+
+use lkdb_base::LinkAddr;
+use memchr::memmem;
+use object::Endianness;
+use object::elf::{self, FileHeader64, Sym64};
+use object::read::elf::{Sym, SymbolTable as ElfSymbols};
+
+use crate::elf::{Elf, Section};
+use crate::relocation::Layout;
+use crate::table::{Nearest, Symbol, SymbolKind};
+
+/// The symbol table of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct RawSymbols<'d> {
+    pub(crate) endian: Endianness,
+    pub(crate) table: ElfSymbols<'d, FileHeader64<Endianness>>,
+    pub(crate) strings: &'d [u8],
+}
+
+impl<'d> RawSymbols<'d> {
+    /// How many entries it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether it has none: a stripped file.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Every function, object and label with a name and a section, in the file's order.
+    pub fn iter(&self) -> impl Iterator<Item = Symbol<'d>> + use<'d> {
+        let this = *self;
+        this.table.symbols().iter().filter_map(move |symbol| this.read(symbol))
+    }
+
+    /// Every symbol of a name, in the file's order. Only the names are searched.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Vec<Symbol<'d>> {
+        // Linkers share the tails of names, so it may stand at the end of a longer one, and more than once.
+        let mut needle = name.as_bytes().to_vec();
+        needle.push(0);
+        let places: Vec<u32> =
+            memmem::find_iter(self.strings, &needle).filter_map(|at| u32::try_from(at).ok()).collect();
+        if name.is_empty() || places.is_empty() {
+            return Vec::new();
+        }
+        let named = |symbol: &&Sym64<Endianness>| places.contains(&symbol.st_name.get(self.endian));
+        self.table.symbols().iter().filter(named).filter_map(|symbol| self.read(symbol)).collect()
+    }
+
+    fn read(&self, symbol: &Sym64<Endianness>) -> Option<Symbol<'d>> {
+        let kind = match symbol.st_type() {
+            elf::STT_FUNC | elf::STT_GNU_IFUNC => SymbolKind::Function,
+            elf::STT_OBJECT => SymbolKind::Object,
+            elf::STT_NOTYPE => SymbolKind::Untyped,
+            _ => return None,
+        };
+        let index = symbol.st_shndx(self.endian).0;
+        let name = self.name(symbol)?;
+        (index != 0 && !name.is_empty()).then(|| Symbol {
+            name,
+            address: LinkAddr(symbol.st_value(self.endian)),
+            size: symbol.st_size(self.endian),
+            kind,
+            global: symbol.st_bind() != elf::STB_LOCAL,
+            section: (index < elf::SHN_LORESERVE).then_some(usize::from(index)),
+        })
+    }
+
+    fn name(&self, symbol: &Sym64<Endianness>) -> Option<&'d str> {
+        let from = self.strings.get(symbol.st_name.get(self.endian) as usize..)?;
+        let end = memchr::memchr(0, from)?;
+        std::str::from_utf8(from.get(..end)?).ok()
+    }
+}
+
+/// How many addresses are looked up by going through the whole table before it is worth sorting.
+const SCANS: u32 = 12;
+
+/// The symbols of a file, by address.
+#[derive(Debug)]
+pub struct MinimalSymbols<'d> {
+    raw: RawSymbols<'d>,
+    layout: Layout,
+    relocatable: bool,
+    scans: Cell<u32>,
+    sorted: OnceCell<Vec<Symbol<'d>>>,
+}
+
+impl<'d> MinimalSymbols<'d> {
+    /// The symbols of `elf`; none when the table is damaged.
+    #[must_use]
+    pub fn new(elf: &Elf<'d>) -> Option<Self> {
+        Some(Self {
+            raw: elf.raw_symbols().ok()?,
+            layout: Layout::new(elf),
+            relocatable: elf.relocatable(),
+            scans: Cell::new(0),
+            sorted: OnceCell::new(),
+        })
+    }
+
+    /// Every symbol of a name, at its link address, global ones first.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Vec<Symbol<'d>> {
+        let mut found: Vec<_> = self.raw.named(name).into_iter().map(|symbol| self.placed(symbol)).collect();
+        found.sort_by_key(|symbol| !symbol.global);
+        found
+    }
+
+    /// Every symbol, by address and name. Sorts the table the first time.
+    pub fn all(&self) -> &[Symbol<'d>] {
+        self.sorted.get_or_init(|| self.between(0, u64::MAX))
+    }
+
+    /// The symbol that gdb gives an address in `section`; none before the section's first symbol and
+    /// behind the end of the last one with a size.
+    #[must_use]
+    pub fn nearest(&self, address: LinkAddr, section: &Section<'_>) -> Option<Nearest<'d>> {
+        let symbol = self.choose_near(address.0, section)?;
+        Some(Nearest { symbol, offset: address.0.wrapping_sub(symbol.address.0) })
+    }
+
+    /// Every symbol exactly at an address of a section.
+    #[must_use]
+    pub fn at(&self, address: LinkAddr, section: &Section<'_>) -> Vec<Symbol<'d>> {
+        let mut found = self.between(address.0, address.0);
+        found.retain(|symbol| symbol.section == Some(section.index));
+        found
+    }
+
+    fn choose_near(&self, address: u64, section: &Section<'_>) -> Option<Symbol<'d>> {
+        let start = self.layout.place(section.index);
+        self.scans.set(self.scans.get().saturating_add(1));
+        if self.sorted.get().is_some() || self.scans.get() > SCANS {
+            let all = self.all();
+            let end = all.partition_point(|symbol| symbol.address.0 <= address);
+            return choose(all.get(..end)?, address, section.index).symbol;
+        }
+        // A window that holds the answer nearly always; the whole section where it does not.
+        for back in [1 << 14, u64::MAX] {
+            let from = address.saturating_sub(back).max(start);
+            let near = self.between(from, address);
+            let choice = choose(&near, address, section.index);
+            if from == start || choice.certain {
+                return choice.symbol;
+            }
+        }
+        None
+    }
+
+    /// The symbols from one address to another, both included, by address and name.
+    fn between(&self, from: u64, to: u64) -> Vec<Symbol<'d>> {
+        let inside = |symbol: &&Sym64<Endianness>| {
+            // In a module values are offsets: only placing them tells.
+            self.relocatable || (from..=to).contains(&symbol.st_value(self.raw.endian))
+        };
+        let symbols = self.raw.table.symbols().iter().filter(inside);
+        let mut found: Vec<Symbol<'d>> = symbols
+            .filter_map(|symbol| self.raw.read(symbol))
+            .map(|symbol| self.placed(symbol))
+            .filter(|symbol| (from..=to).contains(&symbol.address.0))
+            .collect();
+        found.sort_by(|a, b| (a.address, a.name).cmp(&(b.address, b.name)));
+        found.dedup_by(|a, b| (a.address, a.section, a.name) == (b.address, b.section, b.name));
+        found
+    }
+
+    fn placed(&self, symbol: Symbol<'d>) -> Symbol<'d> {
+        match symbol.section {
+            Some(section) if self.relocatable => {
+                let address = LinkAddr(symbol.address.0.wrapping_add(self.layout.place(section)));
+                Symbol { address, ..symbol }
+            }
+            _ => symbol,
+        }
+    }
+}
+
+/// What came of looking back from an address.
+struct Choice<'d> {
+    symbol: Option<Symbol<'d>>,
+    /// Whatever comes before what was looked at changes nothing.
+    certain: bool,
+}
+
+/// Chooses among the symbols at or before an address (by address and name): the last of the section with
+/// a size; of two alike a global one; one around it if the address is behind its end; else the last
+/// without a size.
+fn choose<'d>(before: &[Symbol<'d>], address: u64, section: usize) -> Choice<'d> {
+    let ours = |symbol: &Symbol<'_>| symbol.section == Some(section);
+    let ends = |symbol: &Symbol<'_>| symbol.address.0.saturating_add(symbol.size);
+    let mut unsized_one: Option<Symbol<'d>> = None;
+    let mut at = before.len();
+    while let Some(here) = at.checked_sub(1).and_then(|last| before.get(last)) {
+        let previous = at.checked_sub(2).and_then(|last| before.get(last));
+        at -= 1;
+        if !ours(here) {
+            continue;
+        }
+        if let Some(previous) = previous {
+            let alike = (previous.address, previous.size, previous.section)
+                == (here.address, here.size, here.section);
+            if alike && !here.global && previous.global {
+                continue;
+            }
+        }
+        if here.size == 0 {
+            unsized_one = unsized_one.or(Some(*here));
+            continue;
+        }
+        if address >= ends(here) {
+            if previous.is_some_and(|previous| address < ends(previous)) {
+                continue;
+            }
+            return Choice { symbol: unsized_one, certain: previous.is_some() };
+        }
+        return Choice { symbol: Some(*here), certain: previous.is_some() };
+    }
+    Choice { symbol: unsized_one, certain: false }
+}
