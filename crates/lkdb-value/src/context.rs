@@ -80,6 +80,15 @@ pub trait Context {
     /// [`Error::NoSymbol`], or what stands in the way of an answer.
     fn named(&self, name: &str) -> Result<Named, Error>;
 
+    /// What a name means in a file or function: `'kernel/fork.c'::max_threads`, `schedule::count`.
+    ///
+    /// # Errors
+    /// [`Error::NoSymbol`], or that there is no such file or function.
+    fn scoped(&self, scope: &str, name: &str) -> Result<Named, Error> {
+        let _ = name;
+        Err(Error::Operation(format!("No file or function \"{scope}\".")))
+    }
+
     /// A struct, union or enum by its tag. `kind` is `struct`, `union` or `enum`.
     ///
     /// # Errors
@@ -106,4 +115,31 @@ pub trait Context {
 
     /// A convenience variable (`$foo`, `$1`, `$`); none when it is void.
     fn convenience(&self, name: &str) -> Option<Bytes>;
+}
+
+/// What an assignment changes. The session implements it, and tells its own caches.
+pub trait Writer {
+    /// Writes memory, all or nothing.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn write_memory(&self, address: RuntimeAddr, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Writes the low bytes of a register of the selected frame, by its DWARF number; the others stay.
+    ///
+    /// # Errors
+    /// When the target refuses, or when it is not known where the frame's register was saved.
+    fn write_register(&self, register: DwarfRegister, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Writes a register by the name users type behind `$`.
+    ///
+    /// # Errors
+    /// As [`Writer::write_register`].
+    fn write_register_named(&self, name: &str, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Sets a convenience variable.
+    ///
+    /// # Errors
+    /// When it is none that can be set (`$1`).
+    fn set_convenience(&self, name: &str, value: Bytes) -> Result<(), Error>;
 }

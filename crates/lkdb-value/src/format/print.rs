@@ -1,0 +1,315 @@
+//! `print`: a value as text, scalars and pointers. Structs and arrays are `composite`'s.
+
+use std::fmt::Write;
+
+use lkdb_base::RuntimeAddr;
+use lkdb_symbols::types::{Base, Encoding, Enum, Type};
+use lkdb_symbols::{TypeError, TypeId};
+
+use super::scalar::Scalar;
+use super::settings::Settings;
+use super::spec::Letter;
+use super::text::{Text, character, fetch};
+use crate::context::{Context, Error};
+use crate::float;
+use crate::shape::Types;
+use crate::value::{Bits, Contents, Value, extract};
+
+/// Text that one value makes at most; hostile types nest without end.
+pub(super) const MOST_TEXT: usize = 4 << 20;
+/// Characters of one string where no limit is set.
+pub(super) const MOST_CHARACTERS: u64 = 1 << 20;
+
+/// A value as `print/FORMAT` shows it, without `$1 = `.
+///
+/// # Errors
+/// When it cannot be read. A value that is gone is no error: its text says so.
+pub fn print(
+    value: &Value,
+    context: &dyn Context,
+    settings: &Settings,
+    format: Option<Letter>,
+) -> Result<String, Error> {
+    let types = Types(context.types());
+    let bare = types.bare(value.ty)?;
+    let contents = match &*bare {
+        Type::Void => return Ok("void".into()),
+        Type::Function(_) => Contents { bytes: [].into(), gaps: Vec::new(), address: value.address() },
+        Type::Composite(one) if one.declaration => return Ok("<incomplete type>".into()),
+        _ => value.read(context)?,
+    };
+    let whole = contents.bytes.len() as u64 * 8;
+    if let Some(gap) = contents.gaps.iter().find(|gap| gap.first == 0 && gap.count >= whole.max(1)) {
+        let gone = if gap.why.is_none() { "(synthetic pointer)" } else { "<optimized out>" };
+        return Ok(gone.into());
+    }
+    let mut printer = Printer { context, types, settings, format, contents: &contents, out: String::new() };
+    let bits = value.bits.map(|bits| Bits { first: 0, count: bits.count });
+    let node = Node { ty: value.ty, offset: 0, bits };
+    printer.outermost(node, &bare)?;
+    Ok(printer.out)
+}
+
+/// A value as one unit of `x` shows it: numbers filled to their size.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_formatted(
+    value: &Value,
+    context: &dyn Context,
+    settings: &Settings,
+    letter: Letter,
+) -> Result<String, Error> {
+    let contents = value.read(context)?;
+    let signed = crate::value::is_signed(context, value.ty)?;
+    let fill = Scalar { bytes: &contents.bytes, signed, float: false, bits: None, fill: true };
+    Ok(fill.format(letter, context, settings.symbol))
+}
+
+/// A part of the contents with its type.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node {
+    pub(super) ty: TypeId,
+    /// Bytes into the contents.
+    pub(super) offset: u64,
+    /// Which bits from there on, for a bit field.
+    pub(super) bits: Option<Bits>,
+}
+
+pub(super) struct Printer<'a> {
+    pub(super) context: &'a dyn Context,
+    pub(super) types: Types<'a>,
+    pub(super) settings: &'a Settings,
+    pub(super) format: Option<Letter>,
+    pub(super) contents: &'a Contents,
+    pub(super) out: String,
+}
+
+impl Printer<'_> {
+    /// Pointers say their types here, and nowhere deeper.
+    fn outermost(&mut self, node: Node, bare: &Type) -> Result<(), Error> {
+        if let Type::Pointer { .. } = bare
+            && matches!(self.format, None | Some(Letter::Text))
+            && !self.is_plain_string(node.ty)?
+        {
+            let name = crate::type_text(self.context, node.ty);
+            _ = write!(self.out, "({name}) ");
+        }
+        self.node(node, 0)
+    }
+
+    /// `char *`, spelled so: its string says what it is.
+    fn is_plain_string(&self, ty: TypeId) -> Result<bool, TypeError> {
+        let Type::Pointer { target, .. } = &*self.types.0.get(self.types.unqualified(ty)?)? else {
+            return Ok(false);
+        };
+        let target = self.types.0.get(self.types.unqualified(*target)?)?;
+        Ok(matches!(&*target, Type::Base(base) if &*base.name == "char"))
+    }
+
+    /// Bytes of the contents, fewer where they end.
+    pub(super) fn bytes(&self, offset: u64, size: u64) -> &[u8] {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let end = usize::try_from(offset.saturating_add(size)).unwrap_or(usize::MAX);
+        self.contents.bytes.get(start..end.min(self.contents.bytes.len())).unwrap_or_default()
+    }
+
+    /// Where a part lies in memory.
+    pub(super) fn address(&self, offset: u64) -> Option<RuntimeAddr> {
+        self.contents.address.map(|address| address.offset(offset))
+    }
+
+    pub(super) fn node(&mut self, node: Node, depth: u64) -> Result<(), Error> {
+        if self.out.len() > MOST_TEXT {
+            return Err(Error::Operation("The value is too long to print.".into()));
+        }
+        let bare = self.types.bare(node.ty)?;
+        if let Some(text) = self.missing(node, &bare)? {
+            self.out.push_str(text);
+            return Ok(());
+        }
+        match &*bare {
+            Type::Void => self.out.push_str("void"),
+            Type::Function(_) => {
+                let name = crate::type_text(self.context, node.ty);
+                _ = write!(self.out, "{{{name}}} ");
+                let address = self.address(node.offset).unwrap_or(RuntimeAddr(0));
+                self.put_address(address);
+            }
+            Type::Array { element, count } => self.array(node, *element, count.unwrap_or(0), depth)?,
+            Type::Composite(composite) => self.composite(node, composite, depth)?,
+            Type::Base(base) => self.base(node, base)?,
+            Type::Enum(one) => self.enumeration(node, one),
+            Type::Pointer { size, target } => self.pointer(node, *size, *target)?,
+            // `strip` went through these.
+            Type::Typedef { .. } | Type::Qualified { .. } => self.out.push_str("<incomplete type>"),
+        }
+        Ok(())
+    }
+
+    /// What is said instead of a scalar that is not there.
+    fn missing(&self, node: Node, bare: &Type) -> Result<Option<&'static str>, Error> {
+        if matches!(bare, Type::Composite(_) | Type::Array { .. }) || self.contents.gaps.is_empty() {
+            return Ok(None);
+        }
+        let (first, count) = match node.bits {
+            Some(bits) => (node.offset.saturating_mul(8).saturating_add(bits.first), bits.count),
+            None => (node.offset.saturating_mul(8), self.types.size(node.ty)?.saturating_mul(8)),
+        };
+        Ok(self.contents.gap(first, count).map(|gap| match gap.why {
+            Some(_) => "<optimized out>",
+            None => "<synthetic pointer>",
+        }))
+    }
+
+    /// A scalar's bytes, those of a bit field drawn apart and sign-extended.
+    fn scalar_bytes(&self, node: Node, size: u64, signed: bool) -> Vec<u8> {
+        let Some(bits) = node.bits else { return self.bytes(node.offset, size).to_vec() };
+        let first = node.offset.saturating_mul(8).saturating_add(bits.first);
+        let raw = extract(&self.contents.bytes, first, bits.count, signed);
+        raw.to_le_bytes().into_iter().take(usize::try_from(size).unwrap_or(16)).collect()
+    }
+
+    fn formatted(&mut self, node: Node, bytes: &[u8], letter: Letter, signed: bool, float: bool) {
+        let bits = node.bits.map(|bits| bits.count);
+        let scalar = Scalar { bytes, signed, float, bits, fill: false };
+        let text = scalar.format(letter, self.context, self.settings.symbol);
+        self.out.push_str(&text);
+    }
+
+    /// The format that scalars are to have: none for `s`, which is about text.
+    fn letter(&self) -> Option<Letter> {
+        self.format.filter(|letter| *letter != Letter::Text)
+    }
+
+    fn base(&mut self, node: Node, base: &Base) -> Result<(), Error> {
+        let signed = matches!(base.encoding, Encoding::Signed | Encoding::SignedChar);
+        let float = base.encoding == Encoding::Float;
+        let bytes = self.scalar_bytes(node, base.size, signed);
+        if let Some(letter) = self.letter() {
+            self.formatted(node, &bytes, letter, signed, float);
+            return Ok(());
+        }
+        if float {
+            self.out.push_str(&float::decode(&bytes).text());
+            return Ok(());
+        }
+        let scalar = Scalar { bytes: &bytes, signed, float, bits: None, fill: false };
+        if base.encoding == Encoding::Boolean {
+            let text = match scalar.decimal(false).as_str() {
+                "0" => "false".to_owned(),
+                "1" => "true".to_owned(),
+                other => other.to_owned(),
+            };
+            self.out.push_str(&text);
+            return Ok(());
+        }
+        self.out.push_str(&scalar.decimal(signed));
+        if let Some((width, prefix)) = self.types.text_width(node.ty)? {
+            let unit = super::text::units(&bytes, width).first().copied().unwrap_or(0);
+            self.out.push(' ');
+            self.out.push_str(&character(unit, prefix));
+        }
+        Ok(())
+    }
+
+    fn enumeration(&mut self, node: Node, ty: &Enum) {
+        let bytes = self.scalar_bytes(node, ty.size, ty.signed);
+        if let Some(letter) = self.letter() {
+            self.formatted(node, &bytes, letter, ty.signed, false);
+            return;
+        }
+        let value = extract(&bytes, 0, bytes.len() as u64 * 8, ty.signed);
+        self.out.push_str(&enumerator(ty, value));
+    }
+
+    fn pointer(&mut self, node: Node, size: u64, target: TypeId) -> Result<(), Error> {
+        let bytes = self.scalar_bytes(node, size, false);
+        if let Some(letter) = self.letter() {
+            self.formatted(node, &bytes, letter, false, false);
+            return Ok(());
+        }
+        let raw = extract(&bytes, 0, bytes.len() as u64 * 8, false);
+        let address = RuntimeAddr(u64::try_from(raw & i128::from(u64::MAX)).unwrap_or(0));
+        self.pointed(address, target)
+    }
+
+    /// An address, and what a pointer shows of what is there.
+    pub(super) fn pointed(&mut self, address: RuntimeAddr, target: TypeId) -> Result<(), Error> {
+        let before = self.out.len();
+        self.put_address(address);
+        let written = self.out.len() > before;
+        let Some((width, prefix)) = self.types.text_width(target)?.filter(|_| address.0 != 0) else {
+            return Ok(());
+        };
+        if written {
+            self.out.push(' ');
+        }
+        let text = string(self.context, self.settings, address, width, prefix).0;
+        self.out.push_str(&text);
+        Ok(())
+    }
+
+    /// `0xffffffff81000000 <_text>`.
+    pub(super) fn put_address(&mut self, address: RuntimeAddr) {
+        if self.settings.address {
+            _ = write!(self.out, "{:#x}", address.0);
+        }
+        if !self.settings.symbol {
+            return;
+        }
+        if let Some(symbol) = self.context.symbol_at(address) {
+            let space = if self.settings.address { " " } else { "" };
+            _ = write!(self.out, "{space}<{symbol}>");
+        }
+    }
+}
+
+/// A string in memory as it is printed, and how many characters were read, the zero among them.
+pub(super) fn string(
+    context: &dyn Context,
+    settings: &Settings,
+    address: RuntimeAddr,
+    width: u64,
+    prefix: &'static str,
+) -> (String, u64) {
+    let most = settings.elements.unwrap_or(MOST_CHARACTERS).min(MOST_CHARACTERS);
+    let fetched = fetch(context.memory(), address, width, most);
+    let mut out = String::new();
+    if fetched.failed.is_none() || !fetched.units.is_empty() {
+        Text { units: &fetched.units, prefix, more: fetched.more }.put(&mut out, settings);
+    }
+    if let Some(failed) = fetched.failed {
+        _ = write!(out, "<error: Cannot access memory at address {:#x}>", failed.0);
+    }
+    (out, fetched.units.len() as u64)
+}
+
+/// An enumeration's value: its name, the names of its flags, or a number.
+pub(super) fn enumerator(ty: &Enum, value: i128) -> String {
+    if let Some((name, _)) = ty.values.iter().find(|(_, one)| *one == value) {
+        return name.to_string();
+    }
+    if !is_flags(ty) {
+        return value.to_string();
+    }
+    let (mut left, mut names) = (value, Vec::new());
+    for (name, flag) in ty.values.iter() {
+        if left & flag != 0 {
+            names.push(name.to_string());
+            left &= !flag;
+        }
+    }
+    if left != 0 {
+        names.push(format!("unknown: {left:#x}"));
+    }
+    if names.is_empty() { "0".into() } else { format!("({})", names.join(" | ")) }
+}
+
+/// Whether values may be flags together: none negative, and the bits of each side by side.
+fn is_flags(ty: &Enum) -> bool {
+    ty.values.iter().all(|(_, value)| {
+        let run = value >> value.trailing_zeros().min(127);
+        *value >= 0 && (*value == 0 || (run & (run + 1)) == 0)
+    })
+}
