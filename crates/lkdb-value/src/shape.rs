@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use lkdb_symbols::types::{Base, Composite, Encoding, Type};
+use lkdb_symbols::types::{Base, Count, Encoding, Type};
 use lkdb_symbols::{TypeError, TypeId, TypeSource};
 
 /// Typedefs, qualifiers and dimensions that C code may pile up; more is damage.
@@ -15,64 +15,18 @@ pub(crate) struct Types<'a>(pub(crate) &'a dyn TypeSource);
 
 impl Types<'_> {
     /// The type behind typedefs and qualifiers, with its definition where it was only declared.
-    pub(crate) fn strip(self, id: TypeId) -> Result<(TypeId, Rc<Type>), TypeError> {
-        let mut id = id;
-        for _ in 0..LEVELS {
-            let ty = self.0.get(id)?;
-            match &*ty {
-                Type::Typedef { target, .. } | Type::Qualified { target, .. } => id = *target,
-                Type::Composite(Composite { declaration: true, .. }) => {
-                    let complete = self.0.complete(id);
-                    return Ok((complete, self.0.get(complete)?));
-                }
-                Type::Enum(one) if one.declaration => {
-                    let complete = self.0.complete(id);
-                    return Ok((complete, self.0.get(complete)?));
-                }
-                _ => return Ok((id, ty)),
-            }
-        }
-        Err(TypeError::Endless)
-    }
-
-    /// The type behind typedefs and qualifiers.
     pub(crate) fn bare(self, id: TypeId) -> Result<Rc<Type>, TypeError> {
-        Ok(self.strip(id)?.1)
+        Ok(self.0.resolved(id)?.ty)
     }
 
     /// Without its outer qualifiers; typedefs stay.
-    pub(crate) fn unqualified(self, id: TypeId) -> Result<TypeId, TypeError> {
-        let mut id = id;
-        for _ in 0..LEVELS {
-            match &*self.0.get(id)? {
-                Type::Qualified { target, .. } => id = *target,
-                _ => return Ok(id),
-            }
-        }
-        Err(TypeError::Endless)
+    pub(crate) fn unqualified(self, id: TypeId) -> Result<Rc<Type>, TypeError> {
+        Ok(self.0.unqualified(id)?.ty)
     }
 
-    /// `sizeof`, in bytes; 1 for functions and `void`, as gdb has it; 0 for what has no size.
+    /// `sizeof`, in bytes; 1 for functions and `void`, 0 for what has no size.
     pub(crate) fn size(self, id: TypeId) -> Result<u64, TypeError> {
-        let mut times: u64 = 1;
-        let mut id = id;
-        for _ in 0..LEVELS {
-            let (_, ty) = self.strip(id)?;
-            let one = match &*ty {
-                Type::Array { element, count } => {
-                    times = times.saturating_mul(count.unwrap_or(0));
-                    id = *element;
-                    continue;
-                }
-                Type::Base(base) => base.size,
-                Type::Pointer { size, .. } => *size,
-                Type::Composite(composite) => composite.size,
-                Type::Enum(one) => one.size,
-                _ => 1,
-            };
-            return Ok(times.saturating_mul(one));
-        }
-        Err(TypeError::Endless)
+        self.0.size(id)
     }
 
     /// `_Alignof`, in bytes: the natural one, since no source tells of others.
@@ -106,7 +60,7 @@ impl Types<'_> {
 
     /// `T [count]`.
     pub(crate) fn array_of(self, element: TypeId, count: u64) -> TypeId {
-        self.0.make(Type::Array { element, count: Some(count) })
+        self.0.make(Type::Array { element, count: Count::Fixed(count), vector: false })
     }
 
     /// A base type as C names it: `unsigned long`. None for a name that C does not have.

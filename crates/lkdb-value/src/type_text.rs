@@ -50,10 +50,10 @@ fn split(context: &dyn Context, ty: TypeId, nesting: usize) -> (String, String) 
                 }
             }
         }
-        Type::Array { element, count } => {
+        Type::Array { element, count, .. } => {
             let (before, after) = split(context, *element, nesting);
             let space = if before.ends_with([' ', '*', '(']) { "" } else { " " };
-            let count = count.map(|count| count.to_string()).unwrap_or_default();
+            let count = count.fixed().map(|count| count.to_string()).unwrap_or_default();
             (format!("{before}{space}"), format!("[{count}]{after}"))
         }
         Type::Function(function) => {

@@ -81,7 +81,7 @@ impl Plan<'_> {
             Place::Memory(address) => {
                 let address = address.offset(at / 8);
                 let mut bytes = vec![0; length];
-                if at % 8 != 0 || part.count % 8 != 0 {
+                if !at.is_multiple_of(8) || !part.count.is_multiple_of(8) {
                     self.context.memory().read(address, &mut bytes)?;
                 }
                 copy_bits(part.bytes, part.first, &mut bytes, at % 8, part.count);

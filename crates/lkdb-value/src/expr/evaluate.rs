@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use lkdb_base::RuntimeAddr;
-use lkdb_symbols::types::{Function, Parameter, Type};
+use lkdb_symbols::types::{Count, Function, Parameter, Type};
 use lkdb_symbols::{Place, TypeId};
 
 use super::arithmetic::Number;
@@ -76,7 +76,8 @@ pub fn resolve_type(name: &TypeName, context: &dyn Context) -> Result<TypeId, Er
         TypeName::Of(expr) => type_of(expr, context)?,
         TypeName::Pointer(target) => Types(types).pointer_to(resolve_type(target, context)?),
         TypeName::Array(element, count) => {
-            types.make(Type::Array { element: resolve_type(element, context)?, count: *count })
+            let element = resolve_type(element, context)?;
+            types.make(Type::Array { element, count: count.map_or(Count::Open, Count::Fixed), vector: false })
         }
         TypeName::Qualified(qualifier, target) => {
             types.make(Type::Qualified { qualifier: *qualifier, target: resolve_type(target, context)? })

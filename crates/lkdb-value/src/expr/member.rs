@@ -114,11 +114,11 @@ impl Evaluator<'_> {
             return refuse("Argument to arithmetic operation not a number or boolean.");
         };
         match &*self.types.bare(array.ty)? {
-            Type::Array { element, count } => {
+            Type::Array { element, count, .. } => {
                 let size = i128::from(self.types.size(*element)?);
                 let offset = at.wrapping_mul(size);
                 if !matches!(array.place, Place::Memory(_))
-                    && !(0..i128::from(count.unwrap_or(0))).contains(&at)
+                    && !(0..i128::from(count.fixed().unwrap_or(0))).contains(&at)
                     && !self.dry()
                 {
                     return refuse("no such vector element");

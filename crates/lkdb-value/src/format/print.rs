@@ -100,10 +100,10 @@ impl Printer<'_> {
 
     /// `char *`, spelled so: its string says what it is.
     fn is_plain_string(&self, ty: TypeId) -> Result<bool, TypeError> {
-        let Type::Pointer { target, .. } = &*self.types.0.get(self.types.unqualified(ty)?)? else {
+        let Type::Pointer { target, .. } = &*self.types.unqualified(ty)? else {
             return Ok(false);
         };
-        let target = self.types.0.get(self.types.unqualified(*target)?)?;
+        let target = self.types.unqualified(*target)?;
         Ok(matches!(&*target, Type::Base(base) if &*base.name == "char"))
     }
 
@@ -136,7 +136,9 @@ impl Printer<'_> {
                 let address = self.address(node.offset).unwrap_or(RuntimeAddr(0));
                 self.put_address(address);
             }
-            Type::Array { element, count } => self.array(node, *element, count.unwrap_or(0), depth)?,
+            Type::Array { element, count, .. } => {
+                self.array(node, *element, count.fixed().unwrap_or(0), depth)?;
+            }
             Type::Composite(composite) => self.composite(node, composite, depth)?,
             Type::Base(base) => self.base(node, base)?,
             Type::Enum(one) => self.enumeration(node, one),
