@@ -1,5 +1,6 @@
 //! Facts about 64-bit Arm.
 
+use super::frames::{AcrossCalls, BytePattern, FrameFacts, Outermost, RegisterFact, SavedAt, Sleeping};
 use super::{Arch, DebugRelocation};
 
 /// 64-bit Arm.
@@ -26,4 +27,94 @@ pub static AARCH64: Arch = Arch {
         (261, DebugRelocation::Relative(4)),
         (262, DebugRelocation::Relative(2)),
     ],
+    registers: &REGISTERS,
+    frames: &FRAMES,
 };
+
+const NAMES: [&str; 33] = [
+    "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
+    "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30",
+    "sp", "pc",
+];
+
+/// DWARF for the Arm 64-bit Architecture, section 4.1; x19 to x29 and sp are preserved (AAPCS64, 6.1.1).
+static REGISTERS: [RegisterFact; 33] = {
+    let mut registers = [RegisterFact { dwarf: 0, name: "x0", across: AcrossCalls::Lost }; 33];
+    let mut number = 0;
+    while number < 33 {
+        let preserved = (number >= 19 && number <= 29) || number == 31;
+        let across = if preserved { AcrossCalls::Preserved } else { AcrossCalls::Lost };
+        registers[number] = RegisterFact { dwarf: number as u16, name: NAMES[number], across };
+        number += 1;
+    }
+    registers
+};
+
+/// `struct user_pt_regs`, which begins `struct pt_regs` (arch/arm64/include/asm/ptrace.h): x0 to x30, sp, pc.
+static PT_REGS: [SavedAt; 33] = {
+    let mut saved = [SavedAt { dwarf: 0, offset: 0 }; 33];
+    let mut number = 0;
+    while number < 33 {
+        saved[number] = SavedAt { dwarf: number as u16, offset: number as u64 * 8 };
+        number += 1;
+    }
+    saved
+};
+
+const fn at(dwarf: u16, offset: u64) -> SavedAt {
+    SavedAt { dwarf, offset }
+}
+
+static FRAMES: FrameFacts = FrameFacts {
+    stack_pointer: 31,
+    frame_pointer: 29,
+    program_counter: 32,
+    return_address: 30,
+    call_pushes: false,
+    pt_regs: &PT_REGS,
+    // What user space sees of it; the kernel's own fields behind that differ between versions.
+    pt_regs_size: 272,
+    hardware_frame: 248,
+    // `struct cpu_context`, arch/arm64/include/asm/processor.h.
+    sleeping: Sleeping {
+        on_stack: false,
+        registers: &[
+            at(19, 0),
+            at(20, 8),
+            at(21, 16),
+            at(22, 24),
+            at(23, 32),
+            at(24, 40),
+            at(25, 48),
+            at(26, 56),
+            at(27, 64),
+            at(28, 72),
+            at(29, 80),
+            at(31, 88),
+            at(32, 96),
+        ],
+        stack_pointer: None,
+    },
+    longest_stack: 64 << 10,
+    user_end: 1 << 52,
+    outermost: &[
+        ("ret_from_fork", Outermost::Thread),
+        ("__primary_switched", Outermost::Boot),
+        ("__secondary_switched", Outermost::Boot),
+        ("primary_entry", Outermost::Boot),
+        ("secondary_entry", Outermost::Boot),
+    ],
+    mode: None,
+    system_call: None,
+    calls: &CALLS,
+    thunks: &[],
+    return_hooks: &["return_to_handler", "arch_rethook_trampoline", "__kretprobe_trampoline"],
+};
+
+/// `bl`, `blr` with its authenticating forms, and the `nop` that is patched over calls to tracers (Arm ARM,
+/// C4.1.66 and C6.2).
+static CALLS: [BytePattern; 3] = [
+    BytePattern { mask: &[0, 0, 0, 0xfc], value: &[0, 0, 0, 0x94] },
+    BytePattern { mask: &[0, 0, 0xfe, 0xfe], value: &[0, 0, 0x3e, 0xd6] },
+    BytePattern { mask: &[0xff; 4], value: &[0x1f, 0x20, 0x03, 0xd5] },
+];

@@ -3,12 +3,16 @@
 //! This struct doubles as the porting guide: fill every field in a new file, add it to [`ALL`].
 
 mod aarch64;
+mod frames;
 mod x86_64;
 
 use crate::RuntimeAddr;
 use crate::paging::Paging;
 
 pub use aarch64::AARCH64;
+pub use frames::{
+    AcrossCalls, BytePattern, FrameFacts, Mode, Outermost, RegisterFact, SavedAt, Sleeping, Store, SystemCall,
+};
 pub use x86_64::X86_64;
 
 /// The facts about one architecture that lkdb needs.
@@ -39,6 +43,10 @@ pub struct Arch {
     pub reset_vector: Option<RuntimeAddr>,
     /// The relocations that occur in debug sections, by the numbers of its ELF psABI.
     pub debug_relocations: &'static [(u32, DebugRelocation)],
+    /// The registers that debug information numbers, as far as lkdb unwinds them; ordered by number.
+    pub registers: &'static [RegisterFact],
+    /// What its stacks look like.
+    pub frames: &'static FrameFacts,
 }
 
 /// What a relocation in a debug section does. `S`, `A` and `P` are the psABIs' letters.
@@ -66,6 +74,18 @@ impl Arch {
     #[must_use]
     pub fn by_elf_machine(machine: u16) -> Option<&'static Arch> {
         ALL.into_iter().find(|arch| arch.elf_machine == machine)
+    }
+
+    /// The register of a DWARF number.
+    #[must_use]
+    pub fn register(&self, dwarf: u16) -> Option<&'static RegisterFact> {
+        self.registers.iter().find(|register| register.dwarf == dwarf)
+    }
+
+    /// The register of a name in gdb's target descriptions.
+    #[must_use]
+    pub fn register_named(&self, name: &str) -> Option<&'static RegisterFact> {
+        self.registers.iter().find(|register| register.name == name)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Facts about x86-64.
 
+use super::frames::{
+    AcrossCalls, BytePattern, FrameFacts, Mode, Outermost, RegisterFact, SavedAt, Sleeping, Store, SystemCall,
+};
 use super::{Arch, DebugRelocation};
 use crate::{RuntimeAddr, paging};
 
@@ -26,4 +29,167 @@ pub static X86_64: Arch = Arch {
         (11, DebugRelocation::Absolute(4)),
         (24, DebugRelocation::Relative(8)),
     ],
+    registers: &REGISTERS,
+    frames: &FRAMES,
 };
+
+const fn kept(dwarf: u16, name: &'static str) -> RegisterFact {
+    RegisterFact { dwarf, name, across: AcrossCalls::Preserved }
+}
+
+const fn lost(dwarf: u16, name: &'static str) -> RegisterFact {
+    RegisterFact { dwarf, name, across: AcrossCalls::Lost }
+}
+
+const fn constant(dwarf: u16, name: &'static str) -> RegisterFact {
+    RegisterFact { dwarf, name, across: AcrossCalls::Constant }
+}
+
+/// System V ABI, AMD64 supplement 1.0, figure 3.36; which are preserved: figure 3.4.
+static REGISTERS: [RegisterFact; 26] = [
+    lost(0, "rax"),
+    lost(1, "rdx"),
+    lost(2, "rcx"),
+    kept(3, "rbx"),
+    lost(4, "rsi"),
+    lost(5, "rdi"),
+    kept(6, "rbp"),
+    kept(7, "rsp"),
+    lost(8, "r8"),
+    lost(9, "r9"),
+    lost(10, "r10"),
+    lost(11, "r11"),
+    kept(12, "r12"),
+    kept(13, "r13"),
+    kept(14, "r14"),
+    kept(15, "r15"),
+    lost(16, "rip"),
+    lost(49, "eflags"),
+    constant(50, "es"),
+    constant(51, "cs"),
+    constant(52, "ss"),
+    constant(53, "ds"),
+    constant(54, "fs"),
+    constant(55, "gs"),
+    constant(58, "fs_base"),
+    constant(59, "gs_base"),
+];
+
+const fn at(dwarf: u16, offset: u64) -> SavedAt {
+    SavedAt { dwarf, offset }
+}
+
+static FRAMES: FrameFacts = FrameFacts {
+    stack_pointer: 7,
+    frame_pointer: 6,
+    program_counter: 16,
+    return_address: 16,
+    call_pushes: true,
+    // `struct pt_regs`, arch/x86/include/asm/ptrace.h; the fields with a meaning for user space are ABI.
+    pt_regs: &[
+        at(15, 0),
+        at(14, 8),
+        at(13, 16),
+        at(12, 24),
+        at(6, 32),
+        at(3, 40),
+        at(11, 48),
+        at(10, 56),
+        at(9, 64),
+        at(8, 72),
+        at(0, 80),
+        at(2, 88),
+        at(1, 96),
+        at(4, 104),
+        at(5, 112),
+        at(16, 128),
+        at(51, 136),
+        at(49, 144),
+        at(7, 152),
+        at(52, 160),
+    ],
+    pt_regs_size: 168,
+    hardware_frame: 128,
+    // `struct inactive_task_frame`, arch/x86/include/asm/switch_to.h, since Linux 4.9.
+    sleeping: Sleeping {
+        on_stack: true,
+        registers: &[at(15, 0), at(14, 8), at(13, 16), at(12, 24), at(3, 32), at(6, 40), at(16, 48)],
+        stack_pointer: Some(56),
+    },
+    longest_stack: 64 << 10,
+    user_end: 1 << 56,
+    outermost: &[
+        ("ret_from_fork", Outermost::Thread),
+        ("startup_64", Outermost::Boot),
+        ("secondary_startup_64", Outermost::Boot),
+        ("common_startup_64", Outermost::Boot),
+        ("start_cpu0", Outermost::Boot),
+        ("soft_restart_cpu", Outermost::Boot),
+    ],
+    // `__USER_CS`, `__USER32_CS` and `__KERNEL_CS`, arch/x86/include/asm/segment.h.
+    mode: Some(Mode { register: 51, user: &[0x33, 0x23], kernel: &[0x10] }),
+    system_call: Some(&SYSTEM_CALL),
+    calls: &CALLS,
+    thunks: &[
+        "__x86_return_thunk",
+        "__x86_indirect_thunk_",
+        "__x86_indirect_call_thunk_",
+        "__x86_indirect_jump_thunk_",
+        "__x86_indirect_its_thunk_",
+        "its_return_thunk",
+        "retbleed_return_thunk",
+        "srso_return_thunk",
+        "srso_alias_return_thunk",
+        "srso_safe_ret",
+        "srso_alias_safe_ret",
+        "call_depth_return_thunk",
+        "zen_untrain_ret",
+    ],
+    return_hooks: &["return_to_handler", "arch_rethook_trampoline", "__kretprobe_trampoline"],
+};
+
+/// The `syscall` instruction leaves rip in rcx and rflags in r11, and rsp as it was; `sysret` the other way
+/// (Intel SDM, volume 2B). `entry_SYSCALL_64` stores rsp in the CPU's `cpu_tss_rw` (since Linux 4.20;
+/// arch/x86/entry/entry_64.S).
+static SYSTEM_CALL: SystemCall = SystemCall {
+    names: &["entry_SYSCALL_", "entry_SYSRET"],
+    leaves: &["entry_SYSRET"],
+    moved: &[(16, 2), (49, 11)],
+    stores: &[
+        // mov %rsp, %gs:ADDRESS
+        Store { opcode: exactly(&[0x65, 0x48, 0x89, 0x24, 0x25]), relative: false },
+        // mov %rsp, %gs:DISTANCE(%rip)
+        Store { opcode: exactly(&[0x65, 0x48, 0x89, 0x25]), relative: true },
+    ],
+    base: 59,
+    leaves_by: 5,
+};
+
+const fn exactly(value: &'static [u8]) -> BytePattern {
+    let all: &[u8] = &[0xff; 8];
+    BytePattern { mask: all.split_at(value.len()).0, value }
+}
+
+const fn like(mask: &'static [u8], value: &'static [u8]) -> BytePattern {
+    BytePattern { mask, value }
+}
+
+/// Calls (Intel SDM, volume 2A: CALL, table 2-2), and the 5-byte nop that is patched over those to tracers
+/// and disabled static calls.
+static CALLS: [BytePattern; 11] = [
+    like(&[0xff, 0, 0, 0, 0], &[0xe8, 0, 0, 0, 0]),
+    // call *%reg
+    like(&[0xff, 0xf8], &[0xff, 0xd0]),
+    // call *(%reg)
+    like(&[0xff, 0xf8], &[0xff, 0x10]),
+    like(&[0xff, 0xff, 0], &[0xff, 0x14, 0]),
+    like(&[0xff, 0xff, 0, 0, 0, 0], &[0xff, 0x15, 0, 0, 0, 0]),
+    like(&[0xff, 0xff, 7, 0, 0, 0, 0], &[0xff, 0x14, 5, 0, 0, 0, 0]),
+    // call *8-bit(%reg)
+    like(&[0xff, 0xf8, 0], &[0xff, 0x50, 0]),
+    like(&[0xff, 0xff, 0, 0], &[0xff, 0x54, 0, 0]),
+    // call *32-bit(%reg)
+    like(&[0xff, 0xf8, 0, 0, 0, 0], &[0xff, 0x90, 0, 0, 0, 0]),
+    like(&[0xff, 0xff, 0, 0, 0, 0, 0], &[0xff, 0x94, 0, 0, 0, 0, 0]),
+    exactly(&[0x0f, 0x1f, 0x44, 0x00, 0x00]),
+];
