@@ -162,7 +162,7 @@ impl<'d> Orc<'d> {
     #[must_use]
     pub fn new(ips: &'d [u8], ips_at: LinkAddr, entries: &'d [u8], layout: Layout) -> Option<Self> {
         let count = ips.len() / 4;
-        if count == 0 || count > MOST || count != entries.len() / ENTRY || ips.len() % 4 != 0 {
+        if count == 0 || count > MOST || count != entries.len() / ENTRY || !ips.len().is_multiple_of(4) {
             return None;
         }
         let mut orc = Self { ips, ips_at, entries, layout, order: Cow::Borrowed(&[]) };
