@@ -8,7 +8,9 @@
 mod follow;
 mod function;
 mod line;
+mod location;
 mod relocate;
+mod scope;
 mod sections;
 mod unit;
 mod units;
@@ -23,6 +25,8 @@ use lkdb_base::LinkAddr;
 pub use follow::{Declared, Found};
 pub use function::{Function, FunctionRange};
 pub use line::{LineAt, Lines, Row, SourceFile};
+pub use location::{Constant, Expression, ListEntry, LocationDescription, LocationList};
+pub use scope::{Block, Declaration, DeclarationKind, Inlined, Scopes};
 pub use sections::{SectionError, Sections};
 pub use unit::{Attribute, Entry, Unit};
 pub use units::UnitTable;

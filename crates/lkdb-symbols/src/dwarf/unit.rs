@@ -3,7 +3,8 @@
 //! A unit's attributes refer to other sections through bases that the unit's first DIE gives; every
 //! reading of a string, address, range list or reference goes through here.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use gimli::{
@@ -14,7 +15,7 @@ use gimli::{
 };
 
 use super::function::{self, FunctionRange};
-use super::{DieRef, Error, Lines, Reader, Sections, UnitId, UnitTable};
+use super::{DieRef, Error, Lines, Reader, Scopes, Sections, UnitId, UnitTable};
 
 /// The value of an attribute.
 pub type Attribute<'d> = AttributeValue<Reader<'d>>;
@@ -45,6 +46,7 @@ pub struct Unit<'d> {
     pub line_program: Option<DebugLineOffset>,
     line_table: OnceCell<Result<Rc<Lines>, Error>>,
     function_table: OnceCell<Result<Rc<[FunctionRange]>, Error>>,
+    scopes: RefCell<HashMap<UnitOffset, Rc<Scopes<'d>>>>,
     language: u64,
     high_pc: Option<Attribute<'d>>,
     range_list: Option<Attribute<'d>>,
@@ -80,6 +82,7 @@ impl<'d> Unit<'d> {
             line_program: None,
             line_table: OnceCell::new(),
             function_table: OnceCell::new(),
+            scopes: RefCell::default(),
             language: language(&root),
             high_pc: root.attr_value(constants::DW_AT_high_pc),
             range_list: root.attr_value(constants::DW_AT_ranges),
@@ -132,6 +135,14 @@ impl<'d> Unit<'d> {
     /// When its DIEs are damaged.
     pub fn functions(&self, sections: &Sections<'d>) -> Result<Rc<[FunctionRange]>, Error> {
         self.function_table.get_or_init(|| function::list(sections, self).map(Rc::from)).clone()
+    }
+
+    pub(super) fn kept_scopes(&self, function: UnitOffset) -> Option<Rc<Scopes<'d>>> {
+        self.scopes.borrow().get(&function).cloned()
+    }
+
+    pub(super) fn keep_scopes(&self, function: UnitOffset, scopes: &Rc<Scopes<'d>>) {
+        self.scopes.borrow_mut().insert(function, Rc::clone(scopes));
     }
 
     /// It is C, where functions are not in namespaces or types.
