@@ -5,8 +5,10 @@
 //! type is in `types`, names are found in `names`. Type units (`.debug_types`) are not looked at: kernels
 //! have none, and a reference into one reads as nothing.
 
+mod callsite;
 mod follow;
 mod function;
+mod inline;
 mod line;
 mod location;
 mod relocate;
@@ -22,8 +24,10 @@ use std::rc::Rc;
 use gimli::{DebugInfoOffset, EndianSlice, LittleEndian, SectionId, UnitOffset};
 use lkdb_base::LinkAddr;
 
+pub use callsite::{CallParameter, CallSite};
 pub use follow::{Declared, Found};
 pub use function::{Function, FunctionRange};
+pub use inline::InlinedCopy;
 pub use line::{LineAt, Lines, Row, SourceFile};
 pub use location::{Constant, Expression, ListEntry, LocationDescription, LocationList};
 pub use scope::{Block, Declaration, DeclarationKind, Inlined, Scopes};

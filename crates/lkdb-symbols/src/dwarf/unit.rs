@@ -15,6 +15,7 @@ use gimli::{
 };
 
 use super::function::{self, FunctionRange};
+use super::inline::{self, InlinedCopy};
 use super::{DieRef, Error, Lines, Reader, Scopes, Sections, UnitId, UnitTable};
 
 /// The value of an attribute.
@@ -46,6 +47,7 @@ pub struct Unit<'d> {
     pub line_program: Option<DebugLineOffset>,
     line_table: OnceCell<Result<Rc<Lines>, Error>>,
     function_table: OnceCell<Result<Rc<[FunctionRange]>, Error>>,
+    inlined_table: OnceCell<Result<Rc<[InlinedCopy]>, Error>>,
     scopes: RefCell<HashMap<UnitOffset, Rc<Scopes<'d>>>>,
     language: u64,
     high_pc: Option<Attribute<'d>>,
@@ -82,6 +84,7 @@ impl<'d> Unit<'d> {
             line_program: None,
             line_table: OnceCell::new(),
             function_table: OnceCell::new(),
+            inlined_table: OnceCell::new(),
             scopes: RefCell::default(),
             language: language(&root),
             high_pc: root.attr_value(constants::DW_AT_high_pc),
@@ -135,6 +138,14 @@ impl<'d> Unit<'d> {
     /// When its DIEs are damaged.
     pub fn functions(&self, sections: &Sections<'d>) -> Result<Rc<[FunctionRange]>, Error> {
         self.function_table.get_or_init(|| function::list(sections, self).map(Rc::from)).clone()
+    }
+
+    pub(super) fn inlined(
+        &self,
+        sections: &Sections<'d>,
+        units: &UnitTable<'d>,
+    ) -> Result<Rc<[InlinedCopy]>, Error> {
+        self.inlined_table.get_or_init(|| inline::list(sections, units, self).map(Rc::from)).clone()
     }
 
     pub(super) fn kept_scopes(&self, function: UnitOffset) -> Option<Rc<Scopes<'d>>> {
