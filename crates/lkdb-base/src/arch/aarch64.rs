@@ -1,7 +1,7 @@
 //! Facts about 64-bit Arm.
 
 use super::frames::{AcrossCalls, BytePattern, FrameFacts, Outermost, RegisterFact, SavedAt, Sleeping};
-use super::{Arch, DebugRelocation};
+use super::{Arch, DebugRelocation, Prologue};
 
 /// 64-bit Arm.
 pub static AARCH64: Arch = Arch {
@@ -17,6 +17,7 @@ pub static AARCH64: Arch = Arch {
     paging: None,
     reset_vector: None,
     // R_AARCH64_NONE (both numbers), _ABS64, _ABS32, _ABS16, _PREL64, _PREL32, _PREL16.
+    prologue: Prologue { by_lines: true, frame_setup: |_| 0 },
     debug_relocations: &[
         (0, DebugRelocation::None),
         (256, DebugRelocation::None),

@@ -43,10 +43,21 @@ pub struct Arch {
     pub reset_vector: Option<RuntimeAddr>,
     /// The relocations that occur in debug sections, by the numbers of its ELF psABI.
     pub debug_relocations: &'static [(u32, DebugRelocation)],
+    /// Where its functions' bodies begin.
+    pub prologue: Prologue,
     /// The registers that debug information numbers, as far as lkdb unwinds them; ordered by number.
     pub registers: &'static [RegisterFact],
     /// What its stacks look like.
     pub frames: &'static FrameFacts,
+}
+
+/// How a function's prologue is told from its body, for breakpoints (gdb's rules for the architecture).
+#[derive(Debug)]
+pub struct Prologue {
+    /// The second line of a function's code begins its body, whichever compiler wrote the line table.
+    pub by_lines: bool,
+    /// How many bytes at the start of a function's code set up its frame; 0 when it sets up none.
+    pub frame_setup: fn(&[u8]) -> usize,
 }
 
 /// What a relocation in a debug section does. `S`, `A` and `P` are the psABIs' letters.

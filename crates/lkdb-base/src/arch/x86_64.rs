@@ -3,7 +3,7 @@
 use super::frames::{
     AcrossCalls, BytePattern, FrameFacts, Mode, Outermost, RegisterFact, SavedAt, Sleeping, Store, SystemCall,
 };
-use super::{Arch, DebugRelocation};
+use super::{Arch, DebugRelocation, Prologue};
 use crate::{RuntimeAddr, paging};
 
 /// x86-64.
@@ -21,6 +21,7 @@ pub static X86_64: Arch = Arch {
     // Intel's manual, volume 3, "First Instruction Executed".
     reset_vector: Some(RuntimeAddr(0xffff_fff0)),
     // R_X86_64_NONE, _64, _PC32, _32, _32S, _PC64.
+    prologue: Prologue { by_lines: false, frame_setup },
     debug_relocations: &[
         (0, DebugRelocation::None),
         (1, DebugRelocation::Absolute(8)),
@@ -193,3 +194,13 @@ static CALLS: [BytePattern; 11] = [
     like(&[0xff, 0xff, 0, 0, 0, 0, 0], &[0xff, 0x94, 0, 0, 0, 0, 0]),
     exactly(&[0x0f, 0x1f, 0x44, 0x00, 0x00]),
 ];
+
+/// `endbr64`, if there; `push %rbp`; `mov %rsp,%rbp` in either encoding.
+fn frame_setup(code: &[u8]) -> usize {
+    let body = code.strip_prefix(&[0xf3, 0x0f, 0x1e, 0xfa]).unwrap_or(code);
+    let moved = |rest: &&[u8]| rest.starts_with(&[0x48, 0x89, 0xe5]) || rest.starts_with(&[0x48, 0x8b, 0xec]);
+    match body.strip_prefix(&[0x55]).filter(moved) {
+        Some(_) => code.len() - body.len() + 4,
+        None => 0,
+    }
+}

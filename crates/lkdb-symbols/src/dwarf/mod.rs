@@ -28,7 +28,7 @@ pub use callsite::{CallParameter, CallSite};
 pub use follow::{Declared, Found};
 pub use function::{Function, FunctionRange};
 pub use inline::InlinedCopy;
-pub use line::{LineAt, Lines, Row, SourceFile};
+pub use line::{LineAt, LinePlaces, LineSpan, Lines, Row, SourceFile, UnitFile};
 pub use location::{Constant, Expression, ListEntry, LocationDescription, LocationList};
 pub use scope::{Block, Declaration, DeclarationKind, Inlined, Scopes};
 pub use sections::{SectionError, Sections};
@@ -86,7 +86,11 @@ pub struct Dwarf<'d> {
     sections: Sections<'d>,
     units: OnceCell<Result<UnitTable<'d>, Error>>,
     parsed: RefCell<Parsed<'d>>,
+    tables: RefCell<Option<Rc<LineTables>>>,
 }
+
+/// Units by the offset of their line table.
+type LineTables = HashMap<usize, Vec<UnitId>>;
 
 /// Units parsed so far, each with when it was last asked for.
 #[derive(Debug, Default)]
@@ -105,6 +109,7 @@ impl<'d> Dwarf<'d> {
             sections,
             units: OnceCell::new(),
             parsed: RefCell::default(),
+            tables: RefCell::default(),
         })
     }
 

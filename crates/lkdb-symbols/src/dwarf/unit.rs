@@ -48,6 +48,7 @@ pub struct Unit<'d> {
     line_table: OnceCell<Result<Rc<Lines>, Error>>,
     function_table: OnceCell<Result<Rc<[FunctionRange]>, Error>>,
     inlined_table: OnceCell<Result<Rc<[InlinedCopy]>, Error>>,
+    locations_hold: OnceCell<bool>,
     scopes: RefCell<HashMap<UnitOffset, Rc<Scopes<'d>>>>,
     language: u64,
     high_pc: Option<Attribute<'d>>,
@@ -85,6 +86,7 @@ impl<'d> Unit<'d> {
             line_table: OnceCell::new(),
             function_table: OnceCell::new(),
             inlined_table: OnceCell::new(),
+            locations_hold: OnceCell::new(),
             scopes: RefCell::default(),
             language: language(&root),
             high_pc: root.attr_value(constants::DW_AT_high_pc),
@@ -154,6 +156,26 @@ impl<'d> Unit<'d> {
 
     pub(super) fn keep_scopes(&self, function: UnitOffset, scopes: &Rc<Scopes<'d>>) {
         self.scopes.borrow_mut().insert(function, Rc::clone(scopes));
+    }
+
+    /// Its locations hold from a function's first instruction on: GCC since 4.5 with location lists. A
+    /// breakpoint need not skip the prologue then.
+    #[must_use]
+    pub fn locations_hold_at_entry(&self) -> bool {
+        *self.locations_hold.get_or_init(|| gcc_since_4_5(self.producer) && self.has_location_lists())
+    }
+
+    /// Whether any variable's place is a list, as the abbreviations tell.
+    fn has_location_lists(&self) -> bool {
+        let list = [constants::DW_FORM_sec_offset, constants::DW_FORM_loclistx];
+        let mut codes = 1..;
+        let abbreviations = std::iter::from_fn(|| self.abbreviations.get(codes.next()?));
+        abbreviations.into_iter().any(|abbreviation| {
+            let variable = [constants::DW_TAG_variable, constants::DW_TAG_formal_parameter];
+            let mut attributes = abbreviation.attributes().iter();
+            variable.contains(&abbreviation.tag())
+                && attributes.any(|at| at.name() == constants::DW_AT_location && list.contains(&at.form()))
+        })
     }
 
     /// It is C, where functions are not in namespaces or types.
@@ -401,4 +423,28 @@ fn language(root: &Entry<'_>) -> u64 {
         Some(AttributeValue::Language(language)) => u64::from(language.0),
         _ => 0,
     }
+}
+
+/// Whether a unit's producer is GCC 4.5 or later: `GNU C11 12.2.0 -m64 …`. Not the assembler (`GNU AS`).
+fn gcc_since_4_5(producer: &str) -> bool {
+    let Some(rest) = producer.strip_prefix("GNU ") else { return false };
+    let version = rest.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    let mut numbers = version.unwrap_or("").split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    !rest.starts_with("AS ") && (major, minor) >= (4, 5)
+}
+
+/// Where a unit's line table begins, from its first DIE alone; none where that cannot be read.
+pub(super) fn line_table_of<'d>(sections: &Sections<'d>, header: &UnitHeader<Reader<'d>>) -> Option<usize> {
+    let abbrev = DebugAbbrev::new(sections.get(SectionId::DebugAbbrev).ok()?, LittleEndian);
+    let abbreviations = header.abbreviations(&abbrev).ok()?;
+    let mut entries = header.entries_raw(&abbreviations, None).ok()?;
+    let abbreviation = entries.read_abbreviation().ok()??;
+    for specification in abbreviation.attributes() {
+        let attribute = entries.read_attribute(*specification).ok()?;
+        if let AttributeValue::DebugLineRef(offset) = attribute.value() {
+            return Some(offset.0);
+        }
+    }
+    None
 }

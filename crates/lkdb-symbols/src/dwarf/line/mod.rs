@@ -3,11 +3,14 @@
 //! A unit's line table is kept as one table a source file, each by address. The rules are gdb's: an address
 //! belongs to the file whose last row before it is nearest, up to the next row of any file.
 
+mod headers;
+mod place;
 mod program;
 
 use std::rc::Rc;
 
 use super::{Error, Sections, Unit};
+pub use place::{LinePlaces, LineSpan, UnitFile};
 
 /// One row of a file's table: from here on the code is of this line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub struct SourceFile {
     /// The same from the root.
     pub path: Rc<str>,
     /// Its rows, by address.
-    pub rows: Vec<Row>,
+    pub rows: Rc<[Row]>,
 }
 
 /// The line table of a unit.

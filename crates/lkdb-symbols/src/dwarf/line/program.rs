@@ -13,18 +13,25 @@ use super::{Lines, Row, SourceFile, join};
 /// The files of a table while it is being made.
 #[derive(Default)]
 struct Files {
-    files: Vec<SourceFile>,
+    files: Vec<Named>,
     /// DWARF's file numbers, to places in `files`.
     numbers: Vec<Option<usize>>,
+}
+
+/// A file and its rows so far.
+struct Named {
+    name: String,
+    path: String,
+    rows: Vec<Row>,
 }
 
 impl Files {
     /// The place of a file: the one of the same path, or a new one.
     fn enter(&mut self, name: String, path: String) -> usize {
-        if let Some(at) = self.files.iter().position(|file| *file.path == *path) {
+        if let Some(at) = self.files.iter().position(|file| file.path == path) {
             return at;
         }
-        self.files.push(SourceFile { name: name.into(), path: path.into(), rows: Vec::new() });
+        self.files.push(Named { name, path, rows: Vec::new() });
         self.files.len() - 1
     }
 
@@ -187,7 +194,9 @@ pub(super) fn read<'d>(sections: &Sections<'d>, unit: &Unit<'d>) -> Result<Lines
     }
     let numbers = files.numbers;
     let end = unit.ranges(sections)?.iter().map(|range| range.end).max().unwrap_or(0);
-    Ok(Lines { files: files.files, numbers, end })
+    let done =
+        |file: Named| SourceFile { name: file.name.into(), path: file.path.into(), rows: file.rows.into() };
+    Ok(Lines { files: files.files.into_iter().map(done).collect(), numbers, end })
 }
 
 /// Enters the files of a line table, in their order.
