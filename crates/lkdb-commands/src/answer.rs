@@ -29,3 +29,32 @@ impl<T: Layout> Answer for T {
         serde_json::to_value(self).unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }))
     }
 }
+
+/// Nothing to say: the command did what it should.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Nothing {}
+
+impl Layout for Nothing {
+    fn lay_out(&self, _: &mut Page) {}
+}
+
+/// Words that are no data: `echo`, `help`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Text {
+    /// As it is to be printed, with its newline where it has one.
+    pub text: String,
+}
+
+impl Text {
+    /// A boxed answer of one line; the newline is added.
+    #[must_use]
+    pub fn line(text: impl std::fmt::Display) -> Box<dyn Answer> {
+        Box::new(Self { text: format!("{text}\n") })
+    }
+}
+
+impl Layout for Text {
+    fn lay_out(&self, page: &mut Page) {
+        page.plain(&self.text);
+    }
+}

@@ -1,0 +1,4 @@
+//! The commands, one file a family: each has its `COMMANDS`, which the table lists.
+
+pub(crate) mod settings;
+pub(crate) mod support;

@@ -1,0 +1,1 @@
+//! Instructions: decoded and written as gdb writes them.

@@ -1,0 +1,174 @@
+//! The session itself: what it has, and how it is opened on files.
+//!
+//! What it can be asked stands in the modules beside: places in the code, listings, instructions, sources.
+
+use std::path::{Path, PathBuf};
+
+use lkdb_base::Memory;
+use lkdb_map::Files;
+use lkdb_symbols::{Elf, ObjectId, Store, Symbols};
+
+use crate::image::StaticMemory;
+use crate::source::Sources;
+use crate::{Error, Interrupt, Result, Settings};
+
+/// One debugger's hold on one kernel: files, and what the user has said and chosen.
+pub struct Session<'d> {
+    files: &'d Files,
+    store: &'d Store,
+    symbols: Symbols<'d>,
+    paths: Vec<(ObjectId, PathBuf)>,
+    memory: StaticMemory<'d>,
+    settings: Settings,
+    sources: Sources,
+    interrupt: Interrupt,
+}
+
+impl<'d> Session<'d> {
+    /// Without a file yet. `working_directory` is where relative paths start.
+    #[must_use]
+    pub fn new(files: &'d Files, store: &'d Store, working_directory: PathBuf) -> Self {
+        Self {
+            files,
+            store,
+            symbols: Symbols::new(store),
+            paths: Vec::new(),
+            memory: StaticMemory::default(),
+            settings: Settings::default(),
+            sources: Sources::new(working_directory),
+            interrupt: Interrupt::default(),
+        }
+    }
+
+    /// Adds the symbols of an ELF file, at the addresses it was linked for.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no ELF file.
+    pub fn add_file(&mut self, path: &Path) -> Result<()> {
+        let bytes = self.files.map(self.path(path))?;
+        self.add_bytes(path, bytes)
+    }
+
+    /// Adds the symbols of an ELF file's bytes: of one that was unpacked.
+    ///
+    /// # Errors
+    /// When they are no ELF file.
+    pub fn add_bytes(&mut self, path: &Path, bytes: &'d [u8]) -> Result<()> {
+        let elf = Elf::parse(bytes).map_err(|error| Error::Elf { path: path.to_owned(), error })?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let id = self.symbols.add(&name, elf).ok_or_else(|| Error::say("too many files"))?;
+        if let Some(object) = self.symbols.object(id) {
+            self.memory.add(&elf, |section| object.runtime(object.layout.start(section)));
+        }
+        self.paths.push((id, path.to_owned()));
+        Ok(())
+    }
+
+    /// Where bytes made from files are kept.
+    #[must_use]
+    pub fn store(&self) -> &'d Store {
+        self.store
+    }
+
+    /// Everything that is known of names and addresses.
+    #[must_use]
+    pub fn symbols(&self) -> &Symbols<'d> {
+        &self.symbols
+    }
+
+    /// The file that an object came from.
+    #[must_use]
+    pub fn path_of(&self, object: ObjectId) -> Option<&Path> {
+        self.paths.iter().find(|(id, _)| *id == object).map(|(_, path)| path.as_path())
+    }
+
+    /// Memory: of the files alone.
+    #[must_use]
+    pub fn memory(&self) -> &dyn Memory {
+        &self.memory
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The settings, to be changed.
+    pub fn settings_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
+    /// Source files.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Source files, to be told where they are.
+    pub fn sources_mut(&mut self) -> &mut Sources {
+        &mut self.sources
+    }
+
+    /// The flag that ends long work.
+    #[must_use]
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
+    /// A path as the user types it: `~` is the home directory, relative ones start at the working directory.
+    #[must_use]
+    pub fn path(&self, typed: impl AsRef<Path>) -> PathBuf {
+        let typed = typed.as_ref();
+        let home = || std::env::var_os("HOME").map(PathBuf::from);
+        let typed = match typed.strip_prefix("~") {
+            Ok(rest) => home().map_or_else(|| typed.to_owned(), |home| home.join(rest)),
+            Err(_) => typed.to_owned(),
+        };
+        self.sources.working_directory().join(typed)
+    }
+
+    /// `cd`: for this session's relative paths; the process stays where it is.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub fn change_directory(&mut self, to: &Path) -> Result<()> {
+        let to = self.path(to);
+        let to = to.canonicalize().map_err(|error| Error::io(to, error))?;
+        if !to.is_dir() {
+            return Err(Error::say(format!("{}: Not a directory.", to.display())));
+        }
+        self.sources.set_working_directory(to);
+        Ok(())
+    }
+
+    /// `directory LIST`: colons between; relative ones are of the working directory.
+    pub fn add_directories(&mut self, list: &str) {
+        let absolute = |one: &str| match one {
+            "$cdir" | "$cwd" => one.to_owned(),
+            one => self.path(one).to_string_lossy().into_owned(),
+        };
+        let list: Vec<String> = list.split(':').filter(|one| !one.is_empty()).map(absolute).collect();
+        self.sources.prepend_directories(&list);
+    }
+
+    /// Names of symbols that begin so, for completion; not more than a screen of them.
+    #[must_use]
+    pub fn names_beginning(&self, begin: &str) -> Vec<String> {
+        const SCREEN: usize = 200;
+        if begin.is_empty() {
+            return Vec::new();
+        }
+        let tables = self.symbols.objects().filter_map(|object| object.elf.symbols().ok());
+        let mut names: Vec<String> = tables
+            .flat_map(|table| {
+                let names = table.symbols().iter().map(|symbol| symbol.name);
+                names.filter(|name| name.starts_with(begin)).map(str::to_owned).collect::<Vec<_>>()
+            })
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names.truncate(SCREEN);
+        names
+    }
+}
