@@ -39,7 +39,11 @@ pub(crate) fn words(arguments: &str) -> Result<Vec<String>> {
 
 /// Refuses arguments to a command that takes none.
 pub(crate) fn none(arguments: &str) -> Result<()> {
-    if arguments.is_empty() { Ok(()) } else { Err(Error::say(format!("Junk at end of arguments: {arguments}"))) }
+    if arguments.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::say(format!("Junk at end of arguments: {arguments}")))
+    }
 }
 
 /// Bytes of a text with gdb's backslashes, as `echo` has them: letters, octal numbers, `\` before a newline or

@@ -14,11 +14,12 @@ mod page;
 mod table;
 
 pub use answer::{Answer, Layout, Nothing, Text};
-pub use completion::complete;
+pub use command::settings::Setting;
+pub use completion::{Completions, complete};
 pub use error::Error;
 pub use interpreter::{Step, execute, repetition};
 pub use page::{Page, Span, Style};
-pub use table::{Action, Command, Group, Repeat};
+pub use table::{Action, Command, Control, Group, Repeat, Run, Takes};
 
 /// What a command's function returns.
 pub type Result<T = Box<dyn Answer>> = std::result::Result<T, Error>;

@@ -66,7 +66,11 @@ fn undefined(prefix: &str, name: &str) -> Error {
 }
 
 /// The one command of a table that a word means.
-pub(crate) fn one(table: &'static [&'static [Command]], prefix: &str, word: &str) -> Result<&'static Command> {
+pub(crate) fn one(
+    table: &'static [&'static [Command]],
+    prefix: &str,
+    word: &str,
+) -> Result<&'static Command> {
     if word.is_empty() {
         return Err(undefined(prefix, word));
     }

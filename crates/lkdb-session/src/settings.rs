@@ -45,12 +45,7 @@ pub struct PrintSettings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            print: PrintSettings::default(),
-            listsize: Some(10),
-            confirm: true,
-            disassembly_flavor: "att",
-        }
+        Self { print: PrintSettings::default(), listsize: Some(10), confirm: true, disassembly_flavor: "att" }
     }
 }
 

@@ -15,6 +15,7 @@ mod launch;
 mod options;
 mod output;
 mod progress;
+mod repl;
 mod terminal;
 mod whereabouts;
 
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::parse_from(repl::normalise(std::env::args_os()));
     output::trace_to_stderr(cli.global.verbose);
     let context = output::Context::new(&cli.global);
     match command::run(cli.command, &context) {

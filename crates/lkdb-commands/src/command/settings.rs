@@ -208,13 +208,8 @@ const SETTINGS: &[Command] = &[
     ),
 ];
 
-const PRINT_PREFIX: &[Command] = &[Command::prefix(
-    &["print", "p", "pr"],
-    "How values are printed",
-    Group::Support,
-    &[PRINT],
-    None,
-)];
+const PRINT_PREFIX: &[Command] =
+    &[Command::prefix(&["print", "p", "pr"], "How values are printed", Group::Support, &[PRINT], None)];
 
 const SHOW_ONLY: &[Command] = &[Command::new(&["version"], "", "lkdb's version", Group::Support, version)];
 
@@ -276,9 +271,8 @@ impl Setting {
     pub(crate) fn show(self, session: &mut Session<'_>) -> Box<dyn Answer> {
         let value = match self.kind {
             Kind::Flag(place) => if *place(session.settings_mut()) { "on" } else { "off" }.to_owned(),
-            Kind::Limit(place) => {
-                place(session.settings_mut()).map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string())
-            }
+            Kind::Limit(place) => place(session.settings_mut())
+                .map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string()),
             Kind::Choice(_, place) => (*place(session.settings_mut())).to_owned(),
             Kind::Own(_, show) => show(session),
             Kind::Fixed(value) => value.to_owned(),
@@ -357,7 +351,9 @@ fn directory(session: &mut Session<'_>, value: &str) -> Result {
 fn set_substitute_path(session: &mut Session<'_>, value: &str) -> Result {
     match arguments::words(value)?.as_slice() {
         [from, to] if !from.is_empty() => session.sources_mut().substitute(from, to),
-        [from, _] if from.is_empty() => return Err(Error::say("First argument must be at least one character long")),
+        [from, _] if from.is_empty() => {
+            return Err(Error::say("First argument must be at least one character long"));
+        }
         words if words.len() > 2 => return Err(Error::say("Incorrect usage, too many arguments in command")),
         _ => return Err(Error::say("Incorrect usage, too few arguments in command")),
     }

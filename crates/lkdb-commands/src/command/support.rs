@@ -23,14 +23,8 @@ pub(crate) const COMMANDS: &[Command] = &[
     )
     .repeats(Repeat::Never)
     .takes(Takes::Command),
-    Command::new(
-        &["apropos"],
-        "WORD",
-        "The commands whose help has a word in it",
-        Group::Support,
-        apropos,
-    )
-    .repeats(Repeat::Never),
+    Command::new(&["apropos"], "WORD", "The commands whose help has a word in it", Group::Support, apropos)
+        .repeats(Repeat::Never),
     Command::new(
         &["echo"],
         "TEXT",
@@ -39,8 +33,13 @@ pub(crate) const COMMANDS: &[Command] = &[
         echo,
     )
     .repeats(Repeat::Never),
-    Command::control(&["source"], "FILE", "Runs the commands of a file\nThe first that fails ends it.", source)
-        .takes(Takes::Path),
+    Command::control(
+        &["source"],
+        "FILE",
+        "Runs the commands of a file\nThe first that fails ends it.",
+        source,
+    )
+    .takes(Takes::Path),
     Command::control(
         &["quit", "exit", "q"],
         "[STATUS]",
@@ -48,8 +47,14 @@ pub(crate) const COMMANDS: &[Command] = &[
         quit,
     ),
     Command::new(&["pwd"], "", "The working directory", Group::Files, pwd),
-    Command::new(&["cd"], "[DIR]", "Changes the working directory; without DIR, to the home directory", Group::Files, cd)
-        .takes(Takes::Path),
+    Command::new(
+        &["cd"],
+        "[DIR]",
+        "Changes the working directory; without DIR, to the home directory",
+        Group::Files,
+        cd,
+    )
+    .takes(Takes::Path),
 ];
 
 /// A list of commands with their summaries.

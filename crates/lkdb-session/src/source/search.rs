@@ -88,7 +88,8 @@ impl Sources {
 
     /// `set substitute-path FROM TO`. A rule for the same FROM is replaced.
     pub fn substitute(&mut self, from: &str, to: &str) {
-        let bare = |path: &str| if path.len() > 1 { path.trim_end_matches('/').to_owned() } else { path.to_owned() };
+        let bare =
+            |path: &str| if path.len() > 1 { path.trim_end_matches('/').to_owned() } else { path.to_owned() };
         let (from, to) = (bare(from), bare(to));
         self.substitutions.retain(|(other, _)| *other != from);
         self.substitutions.push((from, to));
@@ -236,7 +237,10 @@ mod tests {
         assert_eq!(found(&sources, cdir, absolute).as_deref(), Some("linux/init/main.c"));
         let up = "/build/linux-6.1/init/../include/linux/fs.h";
         assert_eq!(found(&sources, None, up).as_deref(), Some("linux/include/linux/fs.h"));
-        assert_eq!(found(&sources, cdir, "./include/linux/fs.h").as_deref(), Some("linux/include/linux/fs.h"));
+        assert_eq!(
+            found(&sources, cdir, "./include/linux/fs.h").as_deref(),
+            Some("linux/include/linux/fs.h")
+        );
         assert_eq!(found(&sources, cdir, "other/main.c"), None, "not by its last part alone");
     }
 

@@ -6,6 +6,7 @@ mod completions;
 mod doctor;
 mod gdb;
 mod initramfs;
+mod inspect;
 pub(crate) mod internal;
 mod kernel;
 mod machines;
@@ -17,6 +18,8 @@ use crate::output::{Context, Status};
 pub(crate) enum Command {
     /// Start a machine frozen at its first instruction, with gdb on it and everything loaded
     Gdb(gdb::Args),
+    /// Look into a vmlinux, image or module: types, lines, instructions; no machine
+    Inspect(inspect::Args),
     /// Boot a machine, its console on this terminal; with CMD, run that in the guest and end
     Boot(boot::Args),
     /// List the machines that run
@@ -52,6 +55,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Status> {
     match command {
         Command::Gdb(args) => gdb::run(&args, context),
+        Command::Inspect(args) => inspect::run(&args, context),
         Command::Boot(args) => boot::run(args, context),
         Command::Ls(args) => machines::ls(&args, context),
         Command::Console(args) => machines::console(&args, context),
