@@ -4,6 +4,7 @@
 //! `lkdb-unwind`'s, since it needs a frame; reading what is there is `lkdb-value`'s.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use lkdb_base::RuntimeAddr;
 
@@ -57,5 +58,5 @@ pub enum Gone {
     /// Memory that its description goes through cannot be read.
     Unreadable(RuntimeAddr),
     /// The description is damaged, or uses what lkdb does not know: how it says so.
-    Description(Rc<str>),
+    Description(Arc<str>),
 }

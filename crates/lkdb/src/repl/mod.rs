@@ -72,7 +72,7 @@ impl<'s, 'd> Repl<'s, 'd> {
 
     fn converse(&mut self) -> anyhow::Result<Status> {
         let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-        let mut input = if terminal { Input::terminal()? } else { Input::plain() };
+        let mut input = if terminal { Input::terminal()? } else { Input::Plain };
         let mut last: Option<String> = None;
         loop {
             let line = match input.read(self.session)? {
