@@ -9,6 +9,7 @@ mod client;
 pub mod control;
 pub mod host;
 mod qmp;
+pub mod ram;
 pub mod spec;
 pub mod state;
 pub mod supervisor;

@@ -100,6 +100,12 @@ impl Ram {
         self.files.iter().all(|backing| backing.mapping.is_some())
     }
 
+    /// Whether all of `length` bytes from `address` on are in one piece.
+    #[must_use]
+    pub fn covers(&self, address: PhysAddr, length: usize) -> bool {
+        self.stretch(address, length).is_ok_and(|stretch| stretch.length == length)
+    }
+
     /// Writes `bytes` from `address` on. For data alone: code that TCG has translated does not notice.
     ///
     /// # Errors

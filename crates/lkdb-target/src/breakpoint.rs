@@ -33,13 +33,33 @@ impl BreakpointKind {
     }
 }
 
+/// A breakpoint that the stub holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Inserted {
+    /// Which kind.
+    pub kind: BreakpointKind,
+    /// Where.
+    pub address: RuntimeAddr,
+    /// The watched bytes, or 1 for a breakpoint on x86.
+    pub length: u64,
+}
+
+impl Inserted {
+    fn request(&self, letter: char) -> String {
+        format!("{letter}{},{:x},{:x}", self.kind.digit(), self.address.0, self.length)
+    }
+}
+
 impl Stub {
     /// Sets a breakpoint. `length` is the watched bytes, or 1 for a breakpoint on x86.
     ///
     /// # Errors
     /// [`Error::Refused`](crate::Error::Refused) where the stub has no more of that kind.
     pub fn insert(&mut self, kind: BreakpointKind, address: RuntimeAddr, length: u64) -> Result<()> {
-        self.ok(&format!("Z{},{:x},{length:x}", kind.digit(), address.0))
+        let breakpoint = Inserted { kind, address, length };
+        self.ok(&breakpoint.request('Z'))?;
+        self.inserted.push(breakpoint);
+        Ok(())
     }
 
     /// Removes a breakpoint that was set with the same three values.
@@ -47,6 +67,28 @@ impl Stub {
     /// # Errors
     /// [`Error::Refused`](crate::Error::Refused) where there is none.
     pub fn remove(&mut self, kind: BreakpointKind, address: RuntimeAddr, length: u64) -> Result<()> {
-        self.ok(&format!("z{},{:x},{length:x}", kind.digit(), address.0))
+        let breakpoint = Inserted { kind, address, length };
+        self.ok(&breakpoint.request('z'))?;
+        if let Some(index) = self.inserted.iter().position(|one| *one == breakpoint) {
+            self.inserted.swap_remove(index);
+        }
+        Ok(())
+    }
+
+    /// What the stub holds, as far as it was told by this connection.
+    #[must_use]
+    pub fn inserted(&self) -> &[Inserted] {
+        &self.inserted
+    }
+
+    /// Removes every breakpoint, in one exchange.
+    ///
+    /// # Errors
+    /// When the stub refuses one.
+    pub fn remove_all(&mut self) -> Result<()> {
+        let requests: Vec<_> = self.inserted.iter().map(|one| one.request('z')).collect();
+        self.all_ok(&requests)?;
+        self.inserted.clear();
+        Ok(())
     }
 }

@@ -7,16 +7,20 @@
 
 mod breakpoint;
 mod error;
+mod guest;
 mod link;
 mod memory;
 pub mod packet;
 mod registers;
+mod run;
 mod stop;
 pub mod stub;
 
-pub use breakpoint::BreakpointKind;
+pub use breakpoint::{BreakpointKind, Inserted};
 pub use error::{Error, Result};
+pub use guest::{Guest, GuestMemory, View};
 pub use memory::Physical;
 pub use registers::{Register, RegisterLayout, Registers};
+pub use run::{Action, Resume, StepMasks, Steps};
 pub use stop::{Stop, Thread};
 pub use stub::{Features, Stub};

@@ -1,10 +1,14 @@
-//! One connection to a stub: sends a packet and waits for its answer, each within a deadline.
+//! One connection to a stub: sends packets and waits for their answers, each within a deadline.
 //!
 //! Knows framing and acknowledgement, not what packets mean. The socket's own flags are never changed:
 //! the descriptor may be a duplicate, whose flags its lender shares.
+//!
+//! Two things make it quick. The acknowledgement of an answer goes out with the next request, in one write:
+//! each write wakes QEMU. And several requests may be sent before the first answer is read
+//! ([`Link::exchange_all`]): QEMU takes the next packet in place of an acknowledgement.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -22,6 +26,8 @@ pub(crate) struct Link {
     socket: OwnedFd,
     decoder: Decoder,
     arrived: VecDeque<Event>,
+    /// Packets taken and not acknowledged yet.
+    owed: usize,
 }
 
 /// Whether a packet came, or time ran out.
@@ -32,7 +38,7 @@ pub(crate) enum Received {
 
 impl Link {
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, decoder: Decoder::default(), arrived: VecDeque::new() }
+        Self { socket, decoder: Decoder::default(), arrived: VecDeque::new(), owed: 0 }
     }
 
     /// Sends a payload and waits until the stub has taken it.
@@ -44,14 +50,14 @@ impl Link {
         let late = || Error::Timeout { request: excerpt(payload), after: timeout };
         let packet = encode(payload);
         for _ in 0..RETRIES {
-            self.write(&packet, deadline)?.ok_or_else(late)?;
+            self.write_with_owed(&packet, deadline)?.ok_or_else(late)?;
             loop {
                 match self.event(deadline)?.ok_or_else(late)? {
                     Event::Ack => return Ok(()),
                     Event::Nak => break,
                     Event::Packet(early) => {
                         tracing::debug!("unasked packet dropped: {}", excerpt(&early));
-                        self.write(b"+", deadline)?.ok_or_else(late)?;
+                        self.owed += 1;
                     }
                     Event::Damaged => self.write(b"-", deadline)?.ok_or_else(late)?,
                     Event::TooLong => return Err(Error::TooLong(crate::packet::LONGEST)),
@@ -70,7 +76,7 @@ impl Link {
             let answer: &[u8] = match event {
                 Event::Packet(payload) => {
                     tracing::trace!(target: "lkdb_target::packet", "<- {}", excerpt(&payload));
-                    self.write(b"+", deadline.max(Instant::now() + Duration::from_secs(1)))?;
+                    self.owed += 1;
                     return Ok(Received::Packet(payload));
                 }
                 Event::Damaged if damaged < RETRIES => b"-",
@@ -83,6 +89,57 @@ impl Link {
                 return Ok(Received::Nothing);
             }
         }
+    }
+
+    /// Sends all of `payloads` at once and waits for as many answers, in order. Only for requests that each
+    /// have one answer; a few dozen at a time, so that both ends' buffers hold them.
+    pub(crate) fn exchange_all(&mut self, payloads: &[Vec<u8>], timeout: Duration) -> Result<Vec<Vec<u8>>> {
+        let deadline = Instant::now() + timeout;
+        let first = payloads.first().map(|payload| excerpt(payload)).unwrap_or_default();
+        let late = || Error::Timeout { request: format!("{first} and others"), after: timeout };
+        let mut bytes = Vec::new();
+        for payload in payloads {
+            tracing::trace!(target: "lkdb_target::packet", "=> {}", excerpt(payload));
+            bytes.extend(encode(payload));
+        }
+        self.write_with_owed(&bytes, deadline)?.ok_or_else(late)?;
+        let (mut answers, mut taken) = (Vec::with_capacity(payloads.len()), 0);
+        while answers.len() < payloads.len() {
+            match self.event(deadline)?.ok_or_else(late)? {
+                Event::Ack => taken += 1,
+                Event::Packet(answer) => {
+                    self.owed += 1;
+                    if taken > answers.len() {
+                        tracing::trace!(target: "lkdb_target::packet", "<= {}", excerpt(&answer));
+                        answers.push(answer);
+                    }
+                }
+                // What would be sent again is only the last of them.
+                Event::Nak | Event::Damaged => return Err(Error::Damaged),
+                Event::TooLong => return Err(Error::TooLong(crate::packet::LONGEST)),
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Writes `bytes` behind the acknowledgements that are owed.
+    fn write_with_owed(&mut self, bytes: &[u8], deadline: Instant) -> Result<Option<()>> {
+        if self.owed == 0 {
+            return self.write(bytes, deadline);
+        }
+        let mut whole = vec![b'+'; std::mem::take(&mut self.owed)];
+        whole.extend_from_slice(bytes);
+        self.write(&whole, deadline)
+    }
+
+    /// The descriptor, to wait for it together with others.
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Whether something has arrived that [`receive`](Self::receive) would take without waiting for the socket.
+    pub(crate) fn has_arrived(&self) -> bool {
+        !self.arrived.is_empty()
     }
 
     /// Sends the byte that stops a running target.
@@ -157,5 +214,12 @@ impl Link {
                 Err(error) => return Err(std::io::Error::from(error).into()),
             }
         }
+    }
+}
+
+impl Drop for Link {
+    /// The next client should not find an answer that nobody took.
+    fn drop(&mut self) {
+        let _ = self.write_with_owed(b"", Instant::now());
     }
 }

@@ -3,17 +3,22 @@
 use lkdb_base::{PhysAddr, RuntimeAddr};
 
 use crate::error::{Error, Result, excerpt};
-use crate::packet::{from_hex, to_hex};
-use crate::stub::Stub;
+use crate::packet::{from_hex_into, to_hex};
+use crate::stub::{AT_ONCE, Stub};
 
 impl Stub {
-    /// The most bytes one `m` or `M` may carry: the answer takes two digits a byte, and QEMU refuses an
-    /// `m` of more than half its packet size.
-    fn chunk(&self) -> usize {
+    /// The most bytes one `m` may ask for: the answer takes two digits a byte, and QEMU refuses more than
+    /// half its packet size.
+    fn most_read(&self) -> usize {
+        (self.features().packet_size / 2).clamp(16, 64 * 1024)
+    }
+
+    /// The most bytes one `M` may carry behind its address and length.
+    fn most_written(&self) -> usize {
         (self.features().packet_size / 2).saturating_sub(64).clamp(16, 64 * 1024)
     }
 
-    /// Fills `buffer` from memory at `address`, in as many requests as it takes.
+    /// Fills `buffer` from memory at `address`, in as many requests as it takes, several at a time.
     ///
     /// Virtual addresses go through the page table of the CPU chosen last with
     /// [`select`](Stub::select).
@@ -21,19 +26,24 @@ impl Stub {
     /// # Errors
     /// [`Error::Refused`] where an address is not mapped; the buffer's contents are then undefined.
     pub fn read_memory(&mut self, address: RuntimeAddr, buffer: &mut [u8]) -> Result<()> {
-        let mut at = address.0;
-        for piece in buffer.chunks_mut(self.chunk()) {
-            let request = format!("m{at:x},{:x}", piece.len());
-            let answer = self.request(&request)?;
-            let bytes = from_hex(&answer).filter(|bytes| bytes.len() == piece.len()).ok_or_else(|| {
-                Error::Garbage {
+        // Answers of this many bytes fit the sockets' buffers.
+        const IN_FLIGHT: usize = 64 * 1024;
+        let (most, mut at) = (self.most_read(), address.0);
+        let together = (IN_FLIGHT / most / 2).clamp(1, AT_ONCE);
+        for window in buffer.chunks_mut(most * together) {
+            let mut requests = Vec::with_capacity(together);
+            for piece in window.chunks(most) {
+                requests.push(format!("m{at:x},{:x}", piece.len()));
+                at = at.wrapping_add(piece.len() as u64);
+            }
+            let answers = self.requests(&requests)?;
+            for ((piece, request), answer) in window.chunks_mut(most).zip(requests).zip(answers) {
+                from_hex_into(&answer, piece).ok_or_else(|| Error::Garbage {
                     request,
                     answer: excerpt(&answer),
                     expected: "memory of the length asked for",
-                }
-            })?;
-            piece.copy_from_slice(&bytes);
-            at = at.wrapping_add(piece.len() as u64);
+                })?;
+            }
         }
         Ok(())
     }
@@ -45,7 +55,8 @@ impl Stub {
     /// [`Error::Refused`] where an address is not mapped; bytes before it may have been written.
     pub fn write_memory(&mut self, address: RuntimeAddr, bytes: &[u8]) -> Result<()> {
         let mut at = address.0;
-        for piece in bytes.chunks(self.chunk()) {
+        self.generation += 1;
+        for piece in bytes.chunks(self.most_written()) {
             self.ok(&format!("M{at:x},{:x}:{}", piece.len(), to_hex(piece)))?;
             at = at.wrapping_add(piece.len() as u64);
         }
@@ -103,6 +114,14 @@ impl Physical<'_> {
         let mut bytes = [0; 8];
         self.read(address, &mut bytes)?;
         Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// Writes bytes to guest RAM at `address`.
+    ///
+    /// # Errors
+    /// As [`Stub::write_memory`].
+    pub fn write(&mut self, address: PhysAddr, bytes: &[u8]) -> Result<()> {
+        self.stub.write_memory(RuntimeAddr(address.0), bytes)
     }
 
     /// Puts the mode back; like dropping, but says when it failed.

@@ -186,6 +186,20 @@ pub fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
         .collect()
 }
 
+/// Fills `into` from exactly as many hex digits as it takes; `None` for anything else.
+pub fn from_hex_into(digits: &[u8], into: &mut [u8]) -> Option<()> {
+    if digits.len() != into.len() * 2 {
+        return None;
+    }
+    for (byte, pair) in into.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = match pair {
+            [high, low] => hex_digit(*high)? << 4 | hex_digit(*low)?,
+            _ => return None,
+        };
+    }
+    Some(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,13 +19,17 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::breakpoint::Inserted;
 use crate::error::{Error, Result, excerpt};
 use crate::link::{Link, Received};
 use crate::registers::{RegisterLayout, Registers};
 use crate::stop::{Stop, Thread, hex_number};
 
 /// How long an answer may take. QEMU answers in 50 µs, unless its main loop is busy with something else.
-const ANSWER: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER: Duration = Duration::from_secs(5);
+
+/// How many requests are sent before the first answer is read. Their answers must fit the sockets' buffers.
+pub(crate) const AT_ONCE: usize = 16;
 
 /// What the stub can do, from its answer to `qSupported`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,11 +48,13 @@ pub struct Features {
 /// A connection to a stub.
 #[derive(Debug)]
 pub struct Stub {
-    link: Link,
+    pub(crate) link: Link,
     features: Features,
     layout: Option<Arc<RegisterLayout>>,
     selected: Option<Thread>,
-    running: bool,
+    pub(crate) running: bool,
+    pub(crate) generation: u64,
+    pub(crate) inserted: Vec<Inserted>,
 }
 
 impl Stub {
@@ -59,7 +65,15 @@ impl Stub {
     pub fn new(socket: impl Into<OwnedFd>) -> Result<Self> {
         let features = Features { packet_size: 512, ..Features::default() };
         let link = Link::new(socket.into());
-        let mut stub = Self { link, features, layout: None, selected: None, running: false };
+        let mut stub = Self {
+            link,
+            features,
+            layout: None,
+            selected: None,
+            running: false,
+            generation: 0,
+            inserted: Vec::new(),
+        };
         stub.features = stub.supported()?;
         Ok(stub)
     }
@@ -74,6 +88,13 @@ impl Stub {
     #[must_use]
     pub fn running(&self) -> bool {
         self.running
+    }
+
+    /// Changes whenever the target may have changed: at each resume, and when memory or registers are written.
+    /// What was read of it holds as long as this stays the same.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     fn supported(&mut self) -> Result<Features> {
@@ -123,28 +144,46 @@ impl Stub {
         }
     }
 
+    /// Sends requests that are answered with data, many at a time, and returns what they were answered.
+    ///
+    /// # Errors
+    /// As [`Stub::request`], for the first that was not answered with data. All were sent.
+    pub(crate) fn requests(&mut self, requests: &[String]) -> Result<Vec<Vec<u8>>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for some in requests.chunks(AT_ONCE) {
+            answers.extend(self.exchange_all(some)?);
+        }
+        requests.iter().zip(answers).map(|(request, answer)| data(request, answer)).collect()
+    }
+
+    /// Sends a few requests at once.
+    pub(crate) fn exchange_all(&mut self, requests: &[String]) -> Result<Vec<Vec<u8>>> {
+        if let (true, Some(first)) = (self.running, requests.first()) {
+            return Err(Error::Running(first.clone()));
+        }
+        let payloads: Vec<_> = requests.iter().map(|request| request.clone().into_bytes()).collect();
+        self.link.exchange_all(&payloads, ANSWER)
+    }
+
     /// Sends a request that is answered with data.
     ///
     /// # Errors
     /// [`Error::Unsupported`] on an empty answer, [`Error::Refused`] on `E…`.
     pub fn request(&mut self, request: &str) -> Result<Vec<u8>> {
         let answer = self.exchange(request.as_bytes())?;
-        match answer.as_slice() {
-            [] => Err(Error::Unsupported(request.to_owned())),
-            [b'E', code @ ..] if code.len() == 2 || code.first() == Some(&b'.') => {
-                Err(Error::Refused { request: request.to_owned(), code: excerpt(code) })
-            }
-            _ => Ok(answer),
-        }
+        data(request, answer)
     }
 
     /// Sends a request that is answered with `OK`.
     pub(crate) fn ok(&mut self, request: &str) -> Result<()> {
         let answer = self.request(request)?;
-        if answer == b"OK" {
-            return Ok(());
-        }
-        Err(Error::Garbage { request: request.to_owned(), answer: excerpt(&answer), expected: "OK" })
+        expect_ok(request, &answer)
+    }
+
+    /// Sends requests that are each answered with `OK`, many at a time.
+    pub(crate) fn all_ok(&mut self, requests: &[String]) -> Result<()> {
+        let answers = self.requests(requests)?;
+        requests.iter().zip(answers).try_for_each(|(request, answer)| expect_ok(request, &answer))
     }
 
     /// Asks why the machine stands still. QEMU forgets every breakpoint at this.
@@ -152,6 +191,7 @@ impl Stub {
     /// # Errors
     /// When the answer is no stop reply.
     pub fn why(&mut self) -> Result<Stop> {
+        self.inserted.clear();
         let answer = self.request("?")?;
         Stop::parse(&answer).ok_or_else(|| Error::Garbage {
             request: "?".to_owned(),
@@ -255,6 +295,70 @@ impl Stub {
         })
     }
 
+    /// All registers of each of these CPUs, in one exchange.
+    ///
+    /// # Errors
+    /// As [`Stub::registers`].
+    pub fn registers_of(&mut self, threads: &[Thread]) -> Result<Vec<Registers>> {
+        let layout = self.layout()?;
+        let answers = self.of_each(threads, "g")?;
+        let parse = |answer: Vec<u8>| {
+            Registers::parse(Arc::clone(&layout), &answer).ok_or_else(|| Error::Garbage {
+                request: "g".to_owned(),
+                answer: excerpt(&answer),
+                expected: "set of registers",
+            })
+        };
+        answers.into_iter().map(parse).collect()
+    }
+
+    /// One register of up to 64 bits of each of these CPUs, in one exchange: where all of them stand.
+    ///
+    /// # Errors
+    /// As [`Stub::read_register`].
+    pub fn register_of(&mut self, threads: &[Thread], name: &str) -> Result<Vec<(Thread, u64)>> {
+        let layout = self.layout()?;
+        let register = layout.find(name).filter(|register| register.bits <= 64);
+        let register = register.ok_or_else(|| Error::NoRegister(name.to_owned()))?;
+        let request = format!("p{:x}", register.number);
+        let answers = self.of_each(threads, &request)?;
+        let number = |(thread, answer): (&Thread, Vec<u8>)| {
+            let bytes = crate::packet::from_hex(&answer).filter(|bytes| bytes.len() == register.bytes());
+            let bytes = bytes.ok_or_else(|| Error::Garbage {
+                request: request.clone(),
+                answer: excerpt(&answer),
+                expected: "register of the size described",
+            })?;
+            Ok((*thread, bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))))
+        };
+        threads.iter().zip(answers).map(number).collect()
+    }
+
+    /// The answers to one question, asked of each CPU.
+    fn of_each(&mut self, threads: &[Thread], question: &str) -> Result<Vec<Vec<u8>>> {
+        let selected = self.selected.take();
+        let mut requests = Vec::with_capacity(threads.len() * 2);
+        let mut now = selected;
+        for thread in threads {
+            if now != Some(*thread) {
+                requests.push(format!("Hg{:x}", thread.0));
+                now = Some(*thread);
+            }
+            requests.push(question.to_owned());
+        }
+        let answers = self.requests(&requests)?;
+        let mut answered = Vec::with_capacity(threads.len());
+        for (request, answer) in requests.iter().zip(answers) {
+            if request.starts_with('H') {
+                expect_ok(request, &answer)?;
+            } else {
+                answered.push(answer);
+            }
+        }
+        self.selected = now;
+        Ok(answered)
+    }
+
     /// One register of a CPU, its bytes in the target's order.
     ///
     /// # Errors
@@ -285,105 +389,25 @@ impl Stub {
             )));
         }
         self.select(thread)?;
+        self.generation += 1;
         self.ok(&format!("P{:x}={}", register.number, crate::packet::to_hex(bytes)))
     }
+}
 
-    /// The bits of `qqemu.sstepbits` by name, and the ones set now (`qqemu.sstep`).
-    ///
-    /// # Errors
-    /// For a stub that is not QEMU's.
-    pub fn step_masks(&mut self) -> Result<(String, u64)> {
-        let bits = self.request("qqemu.sstepbits")?;
-        let set = self.request("qqemu.sstep")?;
-        let number = set.strip_prefix(b"0x").and_then(hex_number).ok_or_else(|| Error::Garbage {
-            request: "qqemu.sstep".to_owned(),
-            answer: excerpt(&set),
-            expected: "number",
-        })?;
-        Ok((String::from_utf8_lossy(&bits).into_owned(), number))
-    }
-
-    /// Lets every CPU run.
-    ///
-    /// # Errors
-    /// [`Error::Running`] when it runs already.
-    pub fn resume(&mut self) -> Result<()> {
-        self.go("vCont;c")
-    }
-
-    /// Lets one CPU do one instruction; the others stand still, or run if `others_run`.
-    ///
-    /// # Errors
-    /// [`Error::Running`] when the machine runs already.
-    pub fn step(&mut self, thread: Thread, others_run: bool) -> Result<()> {
-        let others = if others_run { ";c" } else { "" };
-        self.go(&format!("vCont;s:{:x}{others}", thread.0))
-    }
-
-    fn go(&mut self, action: &str) -> Result<()> {
-        if self.running {
-            return Err(Error::Running(action.to_owned()));
+/// An answer that must be data.
+fn data(request: &str, answer: Vec<u8>) -> Result<Vec<u8>> {
+    match answer.as_slice() {
+        [] => Err(Error::Unsupported(request.to_owned())),
+        [b'E', code @ ..] if code.len() == 2 || code.first() == Some(&b'.') => {
+            Err(Error::Refused { request: request.to_owned(), code: excerpt(code) })
         }
-        // From the first byte on: should sending fail half-way, nothing but an interrupt is safe.
-        self.running = true;
-        self.link.send(action.as_bytes(), ANSWER)
+        _ => Ok(answer),
     }
+}
 
-    /// Waits until the machine stops.
-    ///
-    /// # Errors
-    /// [`Error::StillRunning`] after `timeout`; the machine then still runs.
-    pub fn wait(&mut self, timeout: Duration) -> Result<Stop> {
-        let deadline = Instant::now() + timeout;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Received::Packet(packet) = self.link.receive(left)? else {
-                return Err(Error::StillRunning(timeout));
-            };
-            // `O` is console output from the stub.
-            if let Some(stop) = Stop::parse(&packet) {
-                self.running = false;
-                return Ok(stop);
-            }
-            let unasked = matches!(packet.first(), Some(b'O')) && packet != b"OK";
-            if !unasked {
-                let (request, expected) = ("vCont".to_owned(), "stop reply");
-                return Err(Error::Garbage { request, answer: excerpt(&packet), expected });
-            }
-        }
+fn expect_ok(request: &str, answer: &[u8]) -> Result<()> {
+    if answer == b"OK" {
+        return Ok(());
     }
-
-    /// Stops a running machine and waits until it has. A stop that happened by itself meanwhile is
-    /// returned instead.
-    ///
-    /// # Errors
-    /// [`Error::StillRunning`] when it does not stop within `timeout`.
-    pub fn interrupt(&mut self, timeout: Duration) -> Result<Stop> {
-        if !self.running {
-            return self.why();
-        }
-        self.link.interrupt(timeout)?;
-        self.wait(timeout)
-    }
-
-    /// Resumes and waits for a stop; when none comes in time, interrupts, and returns `None`.
-    ///
-    /// # Errors
-    /// When the connection fails, or the machine does not even stop when interrupted.
-    pub fn run_for(&mut self, timeout: Duration) -> Result<Option<Stop>> {
-        self.resume()?;
-        match self.wait(timeout) {
-            Ok(stop) => Ok(Some(stop)),
-            Err(Error::StillRunning(_)) => self.interrupt(ANSWER).map(|_| None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Ends the session and lets the machine run. To leave it stopped, drop the stub instead.
-    ///
-    /// # Errors
-    /// [`Error::Running`] when it runs: QEMU takes `D` only from a client whose target is stopped.
-    pub fn detach(mut self) -> Result<()> {
-        self.ok(if self.features.multiprocess { "D;1" } else { "D" })
-    }
+    Err(Error::Garbage { request: request.to_owned(), answer: excerpt(answer), expected: "OK" })
 }

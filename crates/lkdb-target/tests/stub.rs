@@ -48,7 +48,8 @@ fn an_honest_stub_is_understood() {
     let registers = stub.registers(Thread(2)).unwrap();
     assert_eq!((registers.number("rax"), registers.number("rip")), (Some(1), Some(2)));
     assert_eq!(stub.read_register(Thread(2), "rip").unwrap(), [2, 0, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(stub.step_masks().unwrap().1, 7);
+    let masks = stub.step_masks().unwrap();
+    assert_eq!((masks.bits[1].clone(), masks.set), (("NOIRQ".to_owned(), 2), 7));
     stub.insert(BreakpointKind::Hardware, RuntimeAddr(0xffff_ffff_8100_0000), 1).unwrap();
     stub.step(Thread(1), false).unwrap();
     let stop = stub.wait(Duration::from_secs(5)).unwrap();
