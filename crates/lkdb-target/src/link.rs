@@ -167,9 +167,7 @@ impl Link {
                 }
                 Err(error) => return Err(std::io::Error::from(error).into()),
             };
-            for byte in buffer.get(..count).unwrap_or_default() {
-                self.arrived.extend(self.decoder.push(*byte));
-            }
+            self.decoder.push_all(buffer.get(..count).unwrap_or_default(), &mut self.arrived);
             // A flood without pause must not outlast the deadline.
             if self.arrived.is_empty() && Instant::now() >= deadline {
                 return Ok(None);

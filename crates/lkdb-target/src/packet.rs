@@ -110,6 +110,29 @@ impl Decoder {
         }
     }
 
+    /// Takes bytes as they came; what they completed is put behind `events`. The same as [`push`](Self::push)
+    /// byte by byte, quicker.
+    pub fn push_all(&mut self, mut bytes: &[u8], events: &mut impl Extend<Event>) {
+        while let Some((first, rest)) = bytes.split_first() {
+            // The plain part of a payload, in one piece.
+            let room = LONGEST - self.raw.len().min(LONGEST);
+            let plain = match self.state {
+                State::Payload => {
+                    bytes.iter().take(room).take_while(|byte| !matches!(byte, b'#' | b'$')).count()
+                }
+                _ => 0,
+            };
+            if let Some((plain, rest)) = bytes.split_at_checked(plain).filter(|(plain, _)| !plain.is_empty())
+            {
+                self.raw.extend_from_slice(plain);
+                bytes = rest;
+                continue;
+            }
+            events.extend(self.push(*first));
+            bytes = rest;
+        }
+    }
+
     fn payload(&mut self, byte: u8) -> Option<Event> {
         match byte {
             b'#' => self.state = State::Sum(None),
@@ -127,6 +150,9 @@ impl Decoder {
 
 /// Undoes escapes and runs.
 fn expand(raw: &[u8]) -> Event {
+    if !raw.iter().any(|byte| matches!(byte, b'}' | b'*')) {
+        return Event::Packet(raw.to_vec());
+    }
     let mut out: Vec<u8> = Vec::with_capacity(raw.len());
     let mut bytes = raw.iter().copied();
     while let Some(byte) = bytes.next() {
@@ -250,6 +276,18 @@ mod tests {
         #[test]
         fn what_is_encoded_is_decoded(payload in proptest::collection::vec(any::<u8>(), 0..400)) {
             prop_assert_eq!(decode(&encode(&payload)), [Event::Packet(payload)]);
+        }
+
+        #[test]
+        fn pieces_make_no_difference(
+            pieces in proptest::collection::vec("[+$#}*a-c0-9-]{0,40}", 0..8)
+        ) {
+            let whole: Vec<u8> = pieces.concat().into_bytes();
+            let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+            for piece in &pieces {
+                decoder.push_all(piece.as_bytes(), &mut events);
+            }
+            prop_assert_eq!(decode(&whole), events);
         }
 
         #[test]
