@@ -37,8 +37,11 @@ pub struct Guest {
     generation: Cell<Option<u64>>,
     translations: RefCell<Translations>,
     spaces: RefCell<HashMap<Thread, Option<AddressSpace>>>,
-    pages: RefCell<HashMap<(Source, u64), Rc<[u8]>>>,
+    pages: RefCell<Pages>,
 }
+
+/// Pages from the stub, by where they begin.
+type Pages = HashMap<(Source, u64), Rc<[u8]>>;
 
 /// Where a page from the stub is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
