@@ -8,7 +8,7 @@ use std::rc::Rc;
 use gimli::{Range, UnitOffset, constants};
 use lkdb_base::LinkAddr;
 
-use super::{DieRef, Dwarf, Entry, Error, Sections, Unit};
+use super::{DieRef, Dwarf, Entry, Error, LocationDescription, Sections, Unit};
 
 /// A function with code of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +120,18 @@ impl<'d> Dwarf<'d> {
         let Some(name) = self.name_of(unit, entry)? else { return Ok(None) };
         let die = DieRef { unit: unit.id, offset: entry.offset() };
         Ok(Some(Function { die, name, entry: LinkAddr(first.begin), ranges: ranges.into() }))
+    }
+
+    /// What a function's frame base is (`DW_AT_frame_base`), which `DW_OP_fbreg` counts from.
+    ///
+    /// # Errors
+    /// When its DIE is damaged.
+    pub fn frame_base(&self, function: &Function<'d>) -> Result<LocationDescription<'d>, Error> {
+        let (unit, entry) = self.entry(function.die)?;
+        match self.attribute(&unit, &entry, constants::DW_AT_frame_base)? {
+            Some(found) => found.unit.location(self.sections(), found.value),
+            None => Ok(LocationDescription::OptimizedOut),
+        }
     }
 
     /// Every function of a unit that has code, by address of its entry.

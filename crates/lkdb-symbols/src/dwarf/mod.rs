@@ -6,6 +6,7 @@
 //! have none, and a reference into one reads as nothing.
 
 mod callsite;
+mod describe;
 mod follow;
 mod function;
 mod inline;
@@ -25,6 +26,7 @@ use gimli::{DebugInfoOffset, EndianSlice, LittleEndian, SectionId, UnitOffset};
 use lkdb_base::LinkAddr;
 
 pub use callsite::{CallParameter, CallSite};
+pub use describe::{DescribeError, Described, Describer};
 pub use follow::{Declared, Found};
 pub use function::{Function, FunctionRange};
 pub use inline::InlinedCopy;
