@@ -6,6 +6,7 @@
 pub mod btf;
 pub mod dwarf;
 pub mod elf;
+pub mod index;
 pub mod names;
 pub mod object;
 pub mod place;

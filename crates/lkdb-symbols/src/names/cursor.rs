@@ -120,11 +120,4 @@ impl<'d> Cursor<'d> {
         self.at += length + 1;
         rest.get(..length)
     }
-
-    /// `count` bytes.
-    pub(crate) fn bytes(&mut self, count: usize) -> Option<&'d [u8]> {
-        let bytes = self.bytes.get(self.at..self.at.checked_add(count)?)?;
-        self.at += count;
-        Some(bytes)
-    }
 }

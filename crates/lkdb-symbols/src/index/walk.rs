@@ -1,0 +1,472 @@
+//! What one unit puts into the index: its DIEs gone through once, past members, parameters and all else
+//! that has no name of file scope.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::Kind;
+use super::files::Files;
+use super::ranges;
+use crate::names::abbrev::Abbrevs;
+use crate::names::unit::{self, Die, Head, Reader, RootFacts};
+use crate::names::{Raw, form};
+
+/// Multiplies and folds: the keys are small numbers and paths, none chosen by an enemy who gains by it.
+#[derive(Default)]
+pub(super) struct Fold(u64);
+
+impl Hasher for Fold {
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 29)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            for (to, from) in word.iter_mut().zip(chunk) {
+                *to = *from;
+            }
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(value.into());
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+}
+
+pub(super) type Map<K, V> = HashMap<K, V, BuildHasherDefault<Fold>>;
+type Set<K> = HashSet<K, BuildHasherDefault<Fold>>;
+
+/// Where a name's bytes are: an offset in `.debug_str`; from [`NAME_LINE_STR`] on in `.debug_line_str`; from
+/// [`NAME_INFO`] on in `.debug_info`.
+pub(super) const NAME_LINE_STR: u32 = 0x7000_0000;
+pub(super) const NAME_INFO: u32 = 0x8000_0000;
+
+/// No file.
+pub(super) const NO_FILE: u32 = u32::MAX;
+
+/// One named DIE.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item {
+    /// Where its name is; later the name's number in the index.
+    pub(super) name: u32,
+    pub(super) kind: Kind,
+    /// [`super::DECLARATION`], [`super::EXTERNAL`].
+    pub(super) flags: u8,
+    pub(super) file: u32,
+    pub(super) line: u32,
+    pub(super) die: u32,
+    /// For an enumerator its enumeration, whose file and line it has.
+    pub(super) enumeration: u32,
+}
+
+/// A file's directory and name, and the directory its unit was compiled in.
+pub(super) type FileKey<'d> = (&'d [u8], &'d [u8], &'d [u8]);
+
+/// One unit as the index keeps it.
+#[derive(Debug)]
+pub(super) struct UnitFacts<'d> {
+    pub(super) number: u32,
+    pub(super) start: u32,
+    pub(super) name: &'d [u8],
+    pub(super) comp_dir: &'d [u8],
+    pub(super) producer: &'d [u8],
+    pub(super) language: u16,
+    pub(super) ranges: Vec<(u64, u64)>,
+    /// Files with lines.
+    pub(super) files: Vec<u32>,
+}
+
+/// What one thread has gathered.
+#[derive(Default)]
+pub(super) struct Gathered<'d> {
+    pub(super) items: Vec<Item>,
+    /// Inlined copies: the function's name, and the DIE.
+    pub(super) copies: Vec<(u32, u32)>,
+    pub(super) units: Vec<UnitFacts<'d>>,
+    pub(super) files: Vec<FileKey<'d>>,
+    /// Units that could not be read to their end.
+    pub(super) damaged: u32,
+    file_numbers: Map<FileKey<'d>, u32>,
+    /// Headers' types, already seen in another unit: name, kind, file, line.
+    seen: Set<(u64, u64)>,
+}
+
+impl Gathered<'_> {
+    /// Lets go of what only gathering needs.
+    pub(super) fn finish(&mut self) {
+        self.seen = Set::default();
+        self.file_numbers = Map::default();
+    }
+}
+
+/// The memory that goes from unit to unit.
+#[derive(Default)]
+pub(super) struct Walker<'d> {
+    abbrevs: Abbrevs,
+    /// Another unit's, for references that link-time optimisation makes.
+    foreign: Option<(usize, Abbrevs)>,
+    files: Files<'d>,
+    /// Our number for each of the unit's files, once asked for.
+    numbers: Vec<u32>,
+    comp_dir: &'d [u8],
+    str_base: Option<u64>,
+    open: Vec<Inside>,
+    /// The enumeration that was entered last: its DIE, file and line.
+    enumeration: (u32, u32, u32),
+}
+
+/// The list of DIEs that the walk is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    /// Of file scope: the unit, a namespace.
+    File,
+    /// A function's.
+    Function,
+    /// An enumeration's.
+    Enumeration,
+    /// One that only has to be gone past.
+    Nothing,
+}
+
+const DEEPEST: usize = 1024;
+
+impl<'d> Walker<'d> {
+    /// Goes through one unit. What is in front of damage is kept.
+    pub(super) fn unit(&mut self, raw: &Raw<'d>, heads: &[Head], number: usize, to: &mut Gathered<'d>) {
+        let whole = heads.get(number).and_then(|head| {
+            let mut abbrevs = std::mem::take(&mut self.abbrevs);
+            let done = abbrevs.reparse(raw.abbrev, head.abbrevs, head.encoding).and_then(|()| {
+                let reader = Reader::new(raw.info, *head, &abbrevs);
+                self.root(raw, &reader, number, to)?;
+                self.dies(raw, heads, &reader, to)
+            });
+            self.abbrevs = abbrevs;
+            done
+        });
+        if whole.is_none() {
+            to.damaged += 1;
+        }
+    }
+
+    fn root(
+        &mut self,
+        raw: &Raw<'d>,
+        reader: &Reader<'_>,
+        number: usize,
+        to: &mut Gathered<'d>,
+    ) -> Option<()> {
+        let (die, facts) = reader.root()?;
+        self.str_base = facts.str_offsets_base;
+        let string =
+            |(form, value)| unit::string(raw, facts.str_offsets_base, form, value).unwrap_or_default();
+        self.comp_dir = string(facts.comp_dir);
+        self.lines(raw, &facts);
+        let lined = self.files.lined.iter().enumerate().filter(|(_, lined)| **lined);
+        let lined: Vec<u32> = lined.filter_map(|(file, _)| u32::try_from(file).ok()).collect();
+        let files = lined.into_iter().map(|file| self.file(file, to)).filter(|file| *file != NO_FILE);
+        let mut files: Vec<u32> = files.collect();
+        files.sort_unstable();
+        files.dedup();
+        to.units.push(UnitFacts {
+            number: u32::try_from(number).ok()?,
+            start: u32::try_from(reader.head.start).ok()?,
+            name: string(die.name),
+            comp_dir: self.comp_dir,
+            producer: string(facts.producer),
+            language: u16::try_from(facts.language).unwrap_or(0),
+            ranges: ranges::of_unit(raw, &reader.head, &die, &facts),
+            files,
+        });
+        Some(())
+    }
+
+    fn lines(&mut self, raw: &Raw<'d>, facts: &RootFacts) {
+        self.numbers.clear();
+        self.files.read(raw, facts.stmt_list.unwrap_or(u64::MAX), facts.str_offsets_base);
+    }
+
+    /// Our number for one of the unit's files.
+    fn file(&mut self, file: u32, to: &mut Gathered<'d>) -> u32 {
+        let slot = file as usize;
+        if let Some(known) = self.numbers.get(slot).filter(|known| **known != NO_FILE) {
+            return *known;
+        }
+        let Some((directory, name)) = self.files.get(file) else { return NO_FILE };
+        if name.is_empty() {
+            return NO_FILE;
+        }
+        let next = u32::try_from(to.files.len()).unwrap_or(NO_FILE);
+        let key = (directory, name, self.comp_dir);
+        let number = *to.file_numbers.entry(key).or_insert(next);
+        if number == next {
+            to.files.push(key);
+        }
+        if slot >= self.numbers.len() {
+            self.numbers.resize(slot + 1, NO_FILE);
+        }
+        if let Some(known) = self.numbers.get_mut(slot) {
+            *known = number;
+        }
+        number
+    }
+
+    fn dies(
+        &mut self,
+        raw: &Raw<'d>,
+        heads: &[Head],
+        reader: &Reader<'_>,
+        to: &mut Gathered<'d>,
+    ) -> Option<()> {
+        self.open.clear();
+        let mut inside = Inside::File;
+        let mut at = reader.head.first;
+        // The unit's own DIE.
+        let (abbrev, attributes) = reader.code(at)?;
+        at = reader.pass(abbrev?, attributes)?.0;
+        if !abbrev?.children {
+            return Some(());
+        }
+        while at < reader.head.end {
+            let (abbrev, attributes) = reader.code(at)?;
+            let Some(abbrev) = abbrev else {
+                at = attributes;
+                match self.open.pop() {
+                    Some(outer) => inside = outer,
+                    None => return Some(()),
+                }
+                continue;
+            };
+            let enter = match (inside, abbrev.tag) {
+                (Inside::Nothing, _) => None,
+                (Inside::File, 0x13 | 0x17 | 0x02 | 0x04 | 0x16 | 0x24 | 0x3b | 0x34 | 0x2e)
+                | (Inside::Enumeration, 0x28)
+                | (Inside::Function, 0x1d | 0x2e) => {
+                    let die = reader.attributes(abbrev, at, attributes, &mut ())?;
+                    let enter = self.named(raw, heads, reader, &die, inside, to);
+                    at = Self::next(
+                        &mut self.open,
+                        &mut inside,
+                        abbrev.children,
+                        enter,
+                        (die.end, die.sibling),
+                        reader,
+                    );
+                    (self.open.len() < DEEPEST).then_some(())?;
+                    continue;
+                }
+                // Namespaces; blocks.
+                (Inside::File, 0x39) => Some(Inside::File),
+                (Inside::Function, 0x0b) => Some(Inside::Function),
+                _ => None,
+            };
+            let passed = reader.pass(abbrev, attributes)?;
+            at = Self::next(&mut self.open, &mut inside, abbrev.children, enter, passed, reader);
+            (self.open.len() < DEEPEST).then_some(())?;
+        }
+        Some(())
+    }
+
+    /// Where to go on behind a DIE: into its children, or past them, at once where it says how.
+    #[inline(always)]
+    fn next(
+        open: &mut Vec<Inside>,
+        inside: &mut Inside,
+        children: bool,
+        enter: Option<Inside>,
+        (end, sibling): (usize, usize),
+        reader: &Reader<'_>,
+    ) -> usize {
+        if !children {
+            return end;
+        }
+        if enter.is_none() && sibling >= end && sibling <= reader.head.end {
+            return sibling;
+        }
+        open.push(*inside);
+        *inside = enter.unwrap_or(Inside::Nothing);
+        end
+    }
+
+    /// Notes a DIE; whether its children matter, and as what.
+    fn named(
+        &mut self,
+        raw: &Raw<'d>,
+        heads: &[Head],
+        reader: &Reader<'_>,
+        die: &Die,
+        inside: Inside,
+        to: &mut Gathered<'d>,
+    ) -> Option<Inside> {
+        match die.tag {
+            0x1d => {
+                if let Some((name, ..)) = self.origin(raw, heads, reader, die) {
+                    to.copies.push((name, u32::try_from(die.offset).ok()?));
+                }
+                Some(Inside::Function)
+            }
+            0x2e => {
+                let code = die.low.0 != 0 || die.ranges.0 != 0;
+                if !code {
+                    return None;
+                }
+                if inside == Inside::File {
+                    self.note(raw, heads, reader, die, Kind::Function, to);
+                }
+                Some(Inside::Function)
+            }
+            0x34 => {
+                self.note(raw, heads, reader, die, Kind::Variable, to);
+                None
+            }
+            0x28 => {
+                let (_, file, line) = self.enumeration;
+                let die = &Die { file, line, ..*die };
+                self.note(raw, heads, reader, die, Kind::Enumerator, to);
+                None
+            }
+            0x04 => {
+                let fresh = self.note(raw, heads, reader, die, Kind::Enum, to);
+                self.enumeration = (u32::try_from(die.offset).ok()?, die.file, die.line);
+                (fresh && !die.declaration).then_some(Inside::Enumeration)
+            }
+            tag => {
+                let kind = match tag {
+                    0x13 | 0x02 => Kind::Struct,
+                    0x17 => Kind::Union,
+                    0x16 => Kind::Typedef,
+                    _ => Kind::Base,
+                };
+                self.note(raw, heads, reader, die, kind, to);
+                None
+            }
+        }
+    }
+
+    /// Adds a DIE unless another unit had the same. Whether it is new.
+    fn note(
+        &mut self,
+        raw: &Raw<'d>,
+        heads: &[Head],
+        reader: &Reader<'_>,
+        die: &Die,
+        kind: Kind,
+        to: &mut Gathered<'d>,
+    ) -> bool {
+        let (mut name, mut file, mut line, mut external) =
+            (self.name(raw, die), die.file, die.line, die.external);
+        if name.is_none()
+            && let Some((of_origin, origin, same_unit)) = self.origin(raw, heads, reader, die)
+        {
+            name = Some(of_origin);
+            external |= origin.external;
+            if line == 0 {
+                line = origin.line;
+            }
+            if file == 0 && same_unit {
+                file = origin.file;
+            }
+        }
+        let file = if line == 0 { NO_FILE } else { self.file(file, to) };
+        let own =
+            matches!(kind, Kind::Function | Kind::Variable) && !die.declaration || kind == Kind::Enumerator;
+        if !own {
+            // Declarations are the same wherever they are; the rest is by its place in the source.
+            let place = if die.declaration { 0 } else { u64::from(file) << 32 | u64::from(line) };
+            let known_by = name.or_else(|| self.first_child(raw, reader, die)).unwrap_or(u32::MAX);
+            let what = u64::from(known_by) << 32 | u64::from(die.declaration) << 8 | u64::from(kind.code());
+            if !to.seen.insert((what, place)) {
+                return false;
+            }
+        }
+        if let (Some(name), Ok(die_offset)) = (name, u32::try_from(die.offset)) {
+            let mut flags = 0;
+            if die.declaration {
+                flags |= super::DECLARATION;
+            }
+            if external {
+                flags |= super::EXTERNAL;
+            }
+            let enumeration = if kind == Kind::Enumerator { self.enumeration.0 } else { 0 };
+            to.items.push(Item { name, kind, flags, file, line, die: die_offset, enumeration });
+        }
+        true
+    }
+
+    /// The name of the first child: what tells enumerations without names apart.
+    fn first_child(&self, raw: &Raw<'d>, reader: &Reader<'_>, die: &Die) -> Option<u32> {
+        if !die.children {
+            return None;
+        }
+        reader.die(die.end).flatten().and_then(|child| self.name(raw, &child))
+    }
+
+    /// Where a DIE's own name is.
+    fn name(&self, raw: &Raw<'d>, die: &Die) -> Option<u32> {
+        place_of_name(raw, self.str_base, die.name)
+    }
+
+    /// The DIE that names what `die` is an instance or the definition of: its name, it, and whether it is
+    /// of the same unit.
+    fn origin(
+        &mut self,
+        raw: &Raw<'d>,
+        heads: &[Head],
+        reader: &Reader<'_>,
+        die: &Die,
+    ) -> Option<(u32, Die, bool)> {
+        let mut at = if die.origin != 0 { die.origin } else { die.specification };
+        // An instance of an abstract function that a declaration names: two steps.
+        for _ in 0..4 {
+            if at == 0 {
+                return None;
+            }
+            let own = (reader.head.first..reader.head.end).contains(&at);
+            let (named, base) =
+                if own { (reader.die(at)??, self.str_base) } else { self.elsewhere(raw, heads, at)? };
+            if let Some(name) = place_of_name(raw, base, named.name) {
+                return Some((name, named, own));
+            }
+            at = if named.origin != 0 { named.origin } else { named.specification };
+        }
+        None
+    }
+
+    /// A DIE of another unit, and that unit's base of string offsets.
+    fn elsewhere(&mut self, raw: &Raw<'d>, heads: &[Head], at: usize) -> Option<(Die, Option<u64>)> {
+        let number = unit::containing(heads, at)?;
+        let head = *heads.get(number)?;
+        if self.foreign.as_ref().is_none_or(|(known, _)| *known != number) {
+            self.foreign = Some((number, Abbrevs::parse(raw.abbrev, head.abbrevs, head.encoding)?));
+        }
+        let (_, abbrevs) = self.foreign.as_ref()?;
+        let reader = Reader::new(raw.info, head, abbrevs);
+        Some((reader.die(at)??, reader.root()?.1.str_offsets_base))
+    }
+}
+
+/// Where a name's bytes are, as one number.
+fn place_of_name(raw: &Raw<'_>, base: Option<u64>, (form, value): (u16, u64)) -> Option<u32> {
+    let within = |value: u64, first: u32, behind: u64| {
+        let place = u64::from(first).checked_add(value)?;
+        (place < behind).then(|| u32::try_from(place).ok()).flatten()
+    };
+    match form {
+        form::STRP => within(value, 0, NAME_LINE_STR.into()),
+        form::LINE_STRP => within(value, NAME_LINE_STR, NAME_INFO.into()),
+        form::STRING => within(value, NAME_INFO, 1 << 32),
+        form if form::is_string_index(form) => {
+            within(unit::indexed(raw, base, value)? as u64, 0, NAME_LINE_STR.into())
+        }
+        _ => None,
+    }
+}
