@@ -38,6 +38,15 @@ pub enum Error {
     /// An expression without a value.
     #[error(transparent)]
     Value(#[from] lkdb_value::Error),
+    /// The stub failed, or its machine is gone.
+    #[error(transparent)]
+    Target(#[from] lkdb_target::Error),
+    /// The kernel was not found, or is another.
+    #[error(transparent)]
+    Entry(#[from] crate::entry::Error),
+    /// A number that no breakpoint has.
+    #[error(transparent)]
+    NoBreakpoint(#[from] crate::breakpoints::NoBreakpoint),
     /// Anything else: the whole sentence.
     #[error("{0}")]
     Sentence(String),

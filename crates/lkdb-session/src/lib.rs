@@ -9,6 +9,7 @@ pub mod entry;
 mod error;
 mod image;
 mod interrupt;
+pub mod live;
 pub mod run;
 mod session;
 mod settings;

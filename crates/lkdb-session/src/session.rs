@@ -8,7 +8,9 @@ use lkdb_base::Memory;
 use lkdb_map::Files;
 use lkdb_symbols::{Elf, ObjectId, Store, Symbols};
 
+use crate::breakpoints::Table;
 use crate::image::StaticMemory;
+use crate::live::Live;
 use crate::source::Sources;
 use crate::{Error, Interrupt, Result, Settings};
 
@@ -22,6 +24,8 @@ pub struct Session<'d> {
     settings: Settings,
     sources: Sources,
     interrupt: Interrupt,
+    pub(crate) breakpoints: Table,
+    pub(crate) live: Option<Live>,
 }
 
 impl<'d> Session<'d> {
@@ -37,6 +41,8 @@ impl<'d> Session<'d> {
             settings: Settings::default(),
             sources: Sources::new(working_directory),
             interrupt: Interrupt::default(),
+            breakpoints: Table::default(),
+            live: None,
         }
     }
 
@@ -82,9 +88,8 @@ impl<'d> Session<'d> {
         self.paths.iter().find(|(id, _)| *id == object).map(|(_, path)| path.as_path())
     }
 
-    /// Memory: of the files alone.
-    #[must_use]
-    pub fn memory(&self) -> &dyn Memory {
+    /// Memory as the files have it: before anything has run.
+    pub(crate) fn static_memory(&self) -> &dyn Memory {
         &self.memory
     }
 

@@ -316,6 +316,8 @@ pub struct Paging {
     pub with_kernel: fn(memory: &dyn PhysicalMemory, space: AddressSpace) -> AddressSpace,
     /// The registers that `space` asks for.
     pub registers: &'static [&'static str],
+    /// The symbol of the kernel's own tables.
+    pub kernel: &'static str,
 }
 
 #[cfg(test)]

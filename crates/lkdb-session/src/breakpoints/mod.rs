@@ -8,6 +8,7 @@
 //! Names are resolved elsewhere ([`crate::linespec`]); running and stopping is [`crate::run`]'s.
 
 mod installed;
+mod resolve;
 mod table;
 
 pub use installed::{Installed, Site};

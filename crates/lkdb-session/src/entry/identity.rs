@@ -30,14 +30,18 @@ impl<'data> Kernel<'data> {
     /// # Errors
     /// When it is no kernel.
     pub fn new(elf: Elf<'data>) -> Result<Self, Error> {
-        let symbols = elf.symbols()?;
+        let symbols = elf.raw_symbols()?;
+        let address = |name: &str| match symbols.named(name).as_slice() {
+            [only] => Some(only.address),
+            _ => None,
+        };
         // `.text` starts at `_text`: the linker script puts the head code first.
         let section = elf.section(".text").map(|section| section.address);
-        let text = symbols.address("_text").or(section).ok_or(Error::NoKernel("`.text` section"))?;
+        let text = address("_text").or(section).ok_or(Error::NoKernel("`.text` section"))?;
         let ends = elf.segments().map(|segment| segment.address.0.wrapping_add(segment.size)).max();
-        let end = symbols.address("_end").or(ends.map(LinkAddr)).ok_or(Error::NoKernel("segments"))?;
+        let end = address("_end").or(ends.map(LinkAddr)).ok_or(Error::NoKernel("segments"))?;
         let text_physical = elf.physical(text).ok_or(Error::NoKernel("segment with its text"))?;
-        let banner = symbols.address("linux_banner").and_then(|address| {
+        let banner = address("linux_banner").and_then(|address| {
             let bytes = elf.bytes_at(address)?;
             let length = bytes.iter().take(1024).position(|byte| *byte == 0)?;
             Some((address, bytes.get(..length)?))

@@ -10,7 +10,9 @@
 
 mod landing;
 
+use std::cell::{RefCell, RefMut};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -46,10 +48,11 @@ pub enum Move {
 /// The CPUs of a machine, and the stub that moves them.
 #[derive(Debug)]
 pub struct Runner {
-    stub: Stub,
+    stub: Rc<RefCell<Stub>>,
     installed: Installed,
     at: Vec<(Thread, RuntimeAddr)>,
     program_counter: &'static str,
+    refused: Vec<(Site, Error)>,
 }
 
 impl Runner {
@@ -57,15 +60,21 @@ impl Runner {
     ///
     /// # Errors
     /// When the CPUs cannot be read.
-    pub fn new(stub: Stub, program_counter: &'static str) -> Result<Self, Error> {
-        let mut runner = Self { stub, installed: Installed::default(), at: Vec::new(), program_counter };
+    pub fn new(stub: Rc<RefCell<Stub>>, program_counter: &'static str) -> Result<Self, Error> {
+        let mut runner = Self {
+            stub,
+            installed: Installed::default(),
+            at: Vec::new(),
+            program_counter,
+            refused: Vec::new(),
+        };
         runner.read_cpus()?;
         Ok(runner)
     }
 
-    /// The stub.
-    pub fn stub(&mut self) -> &mut Stub {
-        &mut self.stub
+    /// The stub. Nobody holds it across calls.
+    pub fn stub(&self) -> RefMut<'_, Stub> {
+        self.stub.borrow_mut()
     }
 
     /// Where each CPU stands.
@@ -89,12 +98,10 @@ impl Runner {
         self.read_cpus()
     }
 
-    /// Makes the stub hold these breakpoints and no others. Returns the refused ones.
-    ///
-    /// # Errors
-    /// When the connection fails.
-    pub fn install(&mut self, wanted: &BTreeSet<Site>) -> Result<Vec<(Site, Error)>, Error> {
-        self.installed.settle(wanted, &mut self.stub)
+    /// Makes the stub hold these breakpoints and no others.
+    fn settle(&mut self, wanted: &BTreeSet<Site>) -> Result<(), Error> {
+        self.refused = self.installed.settle(wanted, &mut self.stub.borrow_mut())?;
+        Ok(())
     }
 
     /// Moves the target, with `wanted` in place, and waits until it stands still again, or until
@@ -112,17 +119,18 @@ impl Runner {
             Move::Run => match self.step_off(wanted)? {
                 Some(stop) => stop,
                 None => {
-                    self.installed.settle(wanted, &mut self.stub)?;
-                    self.stub.resume()?;
+                    self.settle(wanted)?;
+                    self.stub().resume()?;
                     self.wait(interrupt)?
                 }
             },
             Move::Step { cpu, others_run } => {
-                let frozen = self.lift_at(cpu)?;
+                // A breakpoint that is lifted would let the others slip by, one that is not stops them at once.
+                let frozen = self.lift_at(cpu)? || self.others_stand_on_breakpoints(cpu, wanted);
                 if !frozen {
-                    self.installed.settle(wanted, &mut self.stub)?;
+                    self.settle(wanted)?;
                 }
-                self.stub.step(cpu, others_run && !frozen)?;
+                self.stub().step(cpu, others_run && !frozen)?;
                 self.wait(interrupt)?
             }
         };
@@ -135,8 +143,13 @@ impl Runner {
     /// Takes the breakpoint away that a CPU stands on; whether it stood on one.
     fn lift_at(&mut self, cpu: Thread) -> Result<bool, Error> {
         let Some(pc) = self.pc(cpu).filter(|pc| self.installed.stops_at(*pc)) else { return Ok(false) };
-        self.installed.lift(&[pc], &mut self.stub)?;
+        self.installed.lift(&[pc], &mut self.stub.borrow_mut())?;
         Ok(true)
+    }
+
+    fn others_stand_on_breakpoints(&self, cpu: Thread, wanted: &BTreeSet<Site>) -> bool {
+        let on = |pc: RuntimeAddr| wanted.iter().any(|site| site.address == pc && site.is_code());
+        self.at.iter().any(|(other, pc)| *other != cpu && on(*pc))
     }
 
     /// Steps every CPU off the breakpoint it stands on, one after the other. A stop for another reason than
@@ -148,10 +161,10 @@ impl Runner {
             return Ok(None);
         }
         let places: Vec<_> = standing.iter().map(|(_, pc)| *pc).collect();
-        self.installed.lift(&places, &mut self.stub)?;
+        self.installed.lift(&places, &mut self.stub.borrow_mut())?;
         for (cpu, _) in standing {
-            self.stub.step(cpu, false)?;
-            let stop = self.stub.wait(TO_STOP)?;
+            self.stub().step(cpu, false)?;
+            let stop = self.stub().wait(TO_STOP)?;
             // Anything but the step's own end (a watched access) is a stop like any other.
             if !matches!(stop, Stop::Signal { signal: TRAP, watch: None, .. }) {
                 return Ok(Some(stop));
@@ -164,29 +177,37 @@ impl Runner {
     fn wait(&mut self, interrupt: &AtomicBool) -> Result<Stop, Error> {
         loop {
             if interrupt.load(Ordering::Relaxed) {
-                return self.stub.interrupt(TO_STOP);
+                return self.stub().interrupt(TO_STOP);
             }
-            match self.stub.wait(LOOK_UP) {
+            match self.stub().wait(LOOK_UP) {
                 Err(Error::StillRunning(_)) => {}
                 other => return other,
             }
         }
     }
 
-    fn read_cpus(&mut self) -> Result<(), Error> {
-        let threads = if self.at.is_empty() {
-            self.stub.threads()?
-        } else {
-            self.at.iter().map(|(thread, _)| *thread).collect()
-        };
-        self.at =
-            threads.into_iter().map(|cpu| Ok((cpu, self.read_pc(cpu)?))).collect::<Result<_, Error>>()?;
-        Ok(())
+    /// A register was changed: maybe the program counter.
+    ///
+    /// # Errors
+    /// When the CPUs cannot be read.
+    pub fn read_again(&mut self) -> Result<(), Error> {
+        self.read_cpus()
     }
 
-    fn read_pc(&mut self, cpu: Thread) -> Result<RuntimeAddr, Error> {
-        let bytes = self.stub.read_register(cpu, self.program_counter)?;
-        let word = bytes.first_chunk().ok_or_else(|| Error::NoRegister(self.program_counter.to_owned()))?;
-        Ok(RuntimeAddr(u64::from_le_bytes(*word)))
+    /// The breakpoints that the stub refused at the last move, each told once.
+    pub fn refused(&mut self) -> Vec<(Site, Error)> {
+        std::mem::take(&mut self.refused)
+    }
+
+    fn read_cpus(&mut self) -> Result<(), Error> {
+        let mut stub = self.stub.borrow_mut();
+        let threads = match self.at.as_slice() {
+            [] => stub.threads()?,
+            known => known.iter().map(|(thread, _)| *thread).collect(),
+        };
+        let counters = stub.register_of(&threads, self.program_counter)?;
+        drop(stub);
+        self.at = counters.into_iter().map(|(cpu, pc)| (cpu, RuntimeAddr(pc))).collect();
+        Ok(())
     }
 }

@@ -1,0 +1,74 @@
+//! Where breakpoints are now: their places found anew whenever the kernel's place changes.
+
+use lkdb_base::RuntimeAddr;
+use lkdb_target::Thread;
+
+use super::{Breakpoint, Found, Table, What};
+use crate::{Error, Result, Session};
+
+impl Breakpoint {
+    /// Counts a hit; whether it stops.
+    pub(crate) fn counts(&mut self) -> bool {
+        self.hits += 1;
+        let stops = self.ignore == 0;
+        self.ignore = self.ignore.saturating_sub(1);
+        stops
+    }
+}
+
+impl Session<'_> {
+    /// The breakpoints.
+    #[must_use]
+    pub fn breakpoints(&self) -> &Table {
+        &self.breakpoints
+    }
+
+    /// The breakpoints, to be changed. What the stub holds follows at the next move.
+    pub fn breakpoints_mut(&mut self) -> &mut Table {
+        &mut self.breakpoints
+    }
+
+    /// Sets a breakpoint at whatever `spec` means, and returns its number.
+    ///
+    /// # Errors
+    /// When it means nothing; then there is none.
+    pub fn set_breakpoint(&mut self, spec: &str, hardware: bool, temporary: bool) -> Result<u32> {
+        let found = self.places(spec)?;
+        let number = self.breakpoints.add(What::Code { spec: spec.to_owned(), hardware }, temporary);
+        self.breakpoints.get_mut(number)?.move_to(found);
+        Ok(number)
+    }
+
+    /// Finds every breakpoint's places anew. One that means nothing now keeps no place, and waits.
+    pub(crate) fn resolve_breakpoints(&mut self) -> Result<()> {
+        let specs: Vec<(u32, String)> = self
+            .breakpoints
+            .iter()
+            .filter(|one| matches!(one.what, What::Code { .. }))
+            .map(|one| (one.number, one.text().to_owned()))
+            .collect();
+        for (number, spec) in specs {
+            let found = self.places(&spec).unwrap_or_default();
+            self.breakpoints.get_mut(number)?.move_to(found);
+        }
+        Ok(())
+    }
+
+    /// Whether a breakpoint's condition holds for a CPU that came by.
+    pub(crate) fn condition_holds(&mut self, number: u32, cpu: Thread) -> Result<bool> {
+        let _ = cpu;
+        let breakpoint = self.breakpoints.get(number)?;
+        Ok(breakpoint.condition.is_none())
+    }
+
+    /// The places in memory that a location specification means.
+    fn places(&self, spec: &str) -> Result<Vec<Found>> {
+        if let Some(address) = spec.strip_prefix('*') {
+            let digits = address.trim().trim_start_matches("0x");
+            let address = u64::from_str_radix(digits, 16).map_err(|error| Error::say(error.to_string()))?;
+            let (function, file, line) = (None, None, None);
+            return Ok(vec![Found { address: RuntimeAddr(address), function, file, line }]);
+        }
+        Err(Error::say(format!("Function \"{spec}\" not defined.")))
+    }
+}

@@ -1,0 +1,229 @@
+//! The machine that a session has in hand: its CPUs, its memory, where its kernel lies, and why it stands still.
+//!
+//! How it is moved is [`crate::run`]'s; what a stop means, and what commands make of a move, is `resume`'s.
+
+mod place;
+mod resume;
+mod stop;
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use lkdb_base::{Arch, Memory, PhysAddr, RuntimeAddr};
+use lkdb_map::Ram;
+use lkdb_target::{Guest, GuestMemory, Registers, Stub, Thread, View};
+
+use crate::entry::{Boot, Entry};
+use crate::run::Runner;
+use crate::{Error, Result, Session};
+
+pub use resume::{Goal, Verdict};
+pub use stop::{Hit, Stop};
+
+/// What keeps a machine ours, and lets it go: a lease of its stub.
+pub trait Hold {
+    /// Ends the hold; the guest runs on with no breakpoint left.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn release(self: Box<Self>) -> std::io::Result<()>;
+}
+
+/// What is known of where the kernel lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// It is not unpacked yet; this is its way there.
+    ToCome(Boot),
+    /// It is here.
+    Here(Entry),
+    /// Nobody can tell.
+    Unknown,
+}
+
+/// What it takes to have a machine.
+pub struct Connection {
+    /// Its stub; the machine stands still.
+    pub stub: Stub,
+    /// Its RAM, where that can be mapped.
+    pub ram: Option<Ram>,
+    /// What keeps it ours.
+    pub hold: Box<dyn Hold>,
+    /// Its architecture.
+    pub arch: &'static Arch,
+    /// Where its kernel is.
+    pub kernel: Kernel,
+    /// The image it boots, to find its kernel again after a reset.
+    pub image: Option<PathBuf>,
+    /// How long it may take from a reset to its kernel.
+    pub boot_within: Duration,
+}
+
+/// A machine in a session's hand.
+pub struct Live {
+    runner: Runner,
+    stub: Rc<RefCell<Stub>>,
+    guest: Rc<Guest>,
+    hold: Option<Box<dyn Hold>>,
+    arch: &'static Arch,
+    kernel: Kernel,
+    boot: Option<Boot>,
+    boot_within: Duration,
+    selected: Thread,
+    stop: Option<Stop>,
+    queue: Vec<Hit>,
+    memory: GuestMemory,
+    kernel_root: Option<PhysAddr>,
+}
+
+impl Live {
+    fn new(connection: Connection) -> Result<Self> {
+        let Connection { stub, ram, hold, arch, kernel, image: _, boot_within } = connection;
+        let stub = Rc::new(RefCell::new(stub));
+        let runner = Runner::new(Rc::clone(&stub), arch.program_counter)?;
+        let guest = Rc::new(Guest::new(arch, Some(Rc::clone(&stub)), ram));
+        let selected = runner.cpus().first().map_or(Thread(1), |(cpu, _)| *cpu);
+        let boot = match kernel {
+            Kernel::ToCome(boot) => Some(boot),
+            _ => None,
+        };
+        let memory = GuestMemory::new(Rc::clone(&guest), View::Cpu(selected));
+        let (hold, stop, queue) = (Some(hold), None, Vec::new());
+        Ok(Self {
+            runner,
+            stub,
+            guest,
+            hold,
+            arch,
+            kernel,
+            boot,
+            boot_within,
+            selected,
+            stop,
+            queue,
+            memory,
+            kernel_root: None,
+        })
+    }
+
+    /// The CPU that commands are about.
+    #[must_use]
+    pub fn selected(&self) -> Thread {
+        self.selected
+    }
+
+    /// Makes commands be about a CPU.
+    ///
+    /// # Errors
+    /// When there is no such CPU.
+    pub fn select(&mut self, cpu: Thread) -> Result<()> {
+        if self.runner.pc(cpu).is_none() {
+            return Err(Error::say(format!("Unknown thread {}.", cpu.0)));
+        }
+        self.selected = cpu;
+        self.memory = GuestMemory::new(Rc::clone(&self.guest), View::Cpu(cpu));
+        Ok(())
+    }
+
+    /// Where each CPU stands.
+    #[must_use]
+    pub fn cpus(&self) -> &[(Thread, RuntimeAddr)] {
+        self.runner.cpus()
+    }
+
+    /// Memory as the selected CPU sees it.
+    #[must_use]
+    pub fn memory(&self) -> &GuestMemory {
+        &self.memory
+    }
+
+    /// The registers of a CPU.
+    ///
+    /// # Errors
+    /// When the stub does not tell them.
+    pub fn registers(&self, cpu: Thread) -> Result<Registers> {
+        Ok(self.stub.borrow_mut().registers(cpu)?)
+    }
+
+    /// Sets a register of a CPU, from bytes in the target's order.
+    ///
+    /// # Errors
+    /// When the stub refuses.
+    pub fn set_register(&mut self, cpu: Thread, name: &str, bytes: &[u8]) -> Result<()> {
+        self.stub.borrow_mut().write_register(cpu, name, bytes)?;
+        Ok(self.runner.read_again()?)
+    }
+
+    /// Its architecture.
+    #[must_use]
+    pub fn arch(&self) -> &'static Arch {
+        self.arch
+    }
+
+    /// What is known of where its kernel lies.
+    #[must_use]
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// Why it stands still; none before it has run.
+    #[must_use]
+    pub fn stop(&self) -> Option<&Stop> {
+        self.stop.as_ref()
+    }
+}
+
+impl<'d> Session<'d> {
+    /// Takes a machine in hand. What it runs is found with the session's kernel, which has been added.
+    ///
+    /// # Errors
+    /// When its stub fails.
+    pub fn connect(&mut self, connection: Connection) -> Result<()> {
+        self.live = Some(Live::new(connection)?);
+        self.kernel_moved()
+    }
+
+    /// The machine in hand.
+    ///
+    /// # Errors
+    /// gdb's words for having none.
+    pub fn live(&self) -> Result<&Live> {
+        self.live.as_ref().ok_or_else(no_machine)
+    }
+
+    /// The machine in hand, to be changed.
+    ///
+    /// # Errors
+    /// gdb's words for having none.
+    pub fn live_mut(&mut self) -> Result<&mut Live> {
+        self.live.as_mut().ok_or_else(no_machine)
+    }
+
+    /// Lets the machine go: it runs on, with no breakpoint in it.
+    ///
+    /// # Errors
+    /// When there is none, or it is gone.
+    pub fn detach(&mut self) -> Result<()> {
+        let mut live = self.live.take().ok_or_else(no_machine)?;
+        live.stub.borrow_mut().remove_all()?;
+        let hold = live.hold.take();
+        drop(live);
+        self.kernel_moved()?;
+        hold.map_or(Ok(()), Hold::release)
+            .map_err(|error| Error::say(format!("cannot let the machine go: {error}")))
+    }
+
+    /// Memory: the machine's, else the files'.
+    #[must_use]
+    pub fn memory(&self) -> &dyn Memory {
+        match &self.live {
+            Some(live) => live.memory(),
+            None => self.static_memory(),
+        }
+    }
+}
+
+fn no_machine() -> Error {
+    Error::say("The program is not being run.")
+}

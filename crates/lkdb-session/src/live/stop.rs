@@ -1,0 +1,66 @@
+//! Why the machine stands still.
+
+use lkdb_base::RuntimeAddr;
+use lkdb_target::Thread;
+use serde::Serialize;
+
+/// A CPU that came to a breakpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hit {
+    /// The CPU.
+    pub cpu: Thread,
+    /// Where it stands.
+    pub pc: RuntimeAddr,
+}
+
+/// Why the machine stands still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// A CPU came to breakpoints.
+    Breakpoint {
+        /// The CPU, counted from 0.
+        cpu: u64,
+        /// Their numbers, and those of their locations.
+        numbers: Vec<(u32, u32)>,
+        /// Those of them that are gone now, being temporary.
+        deleted: Vec<u32>,
+    },
+    /// A CPU touched watched data.
+    Watchpoint {
+        /// The CPU, counted from 0.
+        cpu: u64,
+        /// The watchpoints' numbers.
+        numbers: Vec<u32>,
+        /// The address that was touched.
+        address: u64,
+    },
+    /// A command that moves is done: a step, a return.
+    Done {
+        /// The CPU, counted from 0: a task may have gone on at another.
+        cpu: u64,
+    },
+    /// The user interrupted it, or another hand did (QMP).
+    Interrupted {
+        /// The CPU, counted from 0.
+        cpu: u64,
+    },
+    /// It reset while a command waited for something of the kernel that ran before.
+    Reset,
+    /// It is gone.
+    Gone,
+}
+
+impl Stop {
+    /// The CPU that it is about.
+    #[must_use]
+    pub fn cpu(&self) -> Option<Thread> {
+        match self {
+            Self::Breakpoint { cpu, .. }
+            | Self::Watchpoint { cpu, .. }
+            | Self::Done { cpu }
+            | Self::Interrupted { cpu } => Some(Thread(cpu + 1)),
+            Self::Reset | Self::Gone => None,
+        }
+    }
+}
