@@ -33,7 +33,8 @@ const FOUR_LEVELS_SHAPE: Format =
     Format { name: "", levels: 4, page_bits: 12, index_bits: 9, address_bits: 48, entry };
 
 /// x86-64's page tables.
-pub static X86_64: Paging = Paging { space, with_kernel, registers: &["cr0", "cr3", "cr4", "efer"] };
+pub static X86_64: Paging =
+    Paging { space, with_kernel, registers: &["cr0", "cr3", "cr4", "efer"], kernel: "init_top_pgt" };
 
 fn entry(entry: u64, level: u8) -> Entry {
     if entry & PRESENT == 0 {
