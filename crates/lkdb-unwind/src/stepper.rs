@@ -119,9 +119,7 @@ impl<'w> Stepper<'w> {
     }
 
     fn frame(&self, pc: CodeAddress, registers: Registers, found: Found) -> Frame {
-        let thunk = self.world.function(pc.lookup()).is_some_and(|function| {
-            self.world.arch().frames.thunks.iter().any(|name| function.name.starts_with(name))
-        });
+        let thunk = self.in_thunk(pc);
         Frame { pc, registers, cfa: None, found, thunk }
     }
 
@@ -185,6 +183,11 @@ impl<'w> Stepper<'w> {
 
     fn plan(&self, frame: &Frame) -> Result<Plan, Why> {
         // ORC and CFI each know more about something: where the frame is, and where registers are.
+        if frame.thunk
+            && let Some(plan) = self.thunk(frame)
+        {
+            return Ok(plan);
+        }
         let Rows { orc, cfi } = self.world.rows(frame.pc.lookup());
         match (orc, cfi) {
             (Some(Row::Outermost), _) | (None | Some(Row::Undefined), Some(Row::Outermost)) => {
@@ -205,6 +208,28 @@ impl<'w> Stepper<'w> {
             (_, Some(Row::Call(cfi))) => self.call(frame, cfi, Source::Cfi),
             _ => Ok(Plan::Guess),
         }
+    }
+
+    /// In a thunk the return address is on top of the stack, or below the target that the thunk has put there;
+    /// what its tables say differs between kernels, and may be nothing. Thunks change no preserved register.
+    fn thunk(&self, frame: &Frame) -> Option<Plan> {
+        let frames = self.world.arch().frames;
+        let stack = frame.registers.get(frames.stack_pointer)?;
+        [8, 16].into_iter().find_map(|offset: u64| {
+            let cfa = stack.wrapping_add(offset);
+            let at = RuntimeAddr(cfa.wrapping_sub(8));
+            let held = Held { value: self.world.memory().read_u64(at).ok()?, at: Kept::Memory(at) };
+            let pc = self.return_address(held, cfa, false).ok()?;
+            let own = self.in_thunk(pc);
+            let call = pushed(self.world.arch(), Others::AsPreserved);
+            (!own).then_some(Plan::Call { call, source: Source::Cfi, cfa })
+        })
+    }
+
+    fn in_thunk(&self, pc: CodeAddress) -> bool {
+        self.world.function(pc.lookup()).is_some_and(|function| {
+            self.world.arch().frames.thunks.iter().any(|name| function.name.starts_with(name))
+        })
     }
 
     fn call(&self, frame: &Frame, call: Call, source: Source) -> Result<Plan, Why> {
@@ -347,20 +372,23 @@ impl<'w> Stepper<'w> {
         if let Some(hook) = hook {
             return Err(Why::ReturnHooked { by: hook.name.into(), at });
         }
-        // A thread's start is put on its stack, not called.
-        if interrupted
-            || matches!(self.world.rows(value).orc, Some(Row::Outermost)) && !self.called_before(value)
-        {
+        if interrupted {
             return Ok(CodeAddress::Instruction(value));
         }
-        if !self.called_before(value) {
-            return Err(Why::NotBehindCall { value, at });
+        if behind_call(arch, self.world.memory(), value) {
+            return Ok(CodeAddress::Return(value));
         }
-        Ok(CodeAddress::Return(value))
-    }
-
-    fn called_before(&self, address: RuntimeAddr) -> bool {
-        behind_call(self.world.arch(), self.world.memory(), address)
+        // What begins a stack is put there, not called: a thread's start, or for unwinders alone the end of
+        // the code that jumped to a processor's first function.
+        let outermost = |address| matches!(self.world.rows(address).orc, Some(Row::Outermost));
+        let starts = self.world.function(value).is_some_and(|function| function.start == value);
+        if starts && outermost(value) {
+            return Ok(CodeAddress::Instruction(value));
+        }
+        if outermost(CodeAddress::Return(value).lookup()) {
+            return Ok(CodeAddress::Return(value));
+        }
+        Err(Why::NotBehindCall { value, at })
     }
 
     /// The frame whose registers an interrupt has saved at `at`.
@@ -404,13 +432,7 @@ impl<'w> Stepper<'w> {
         let stack = self.register(frame, frames.stack_pointer)?;
         // Code that is none was called just now: nothing can have been pushed since.
         if frames.call_pushes && matches!(frame.pc, CodeAddress::Instruction(pc) if !self.world.is_text(pc)) {
-            let call = Call {
-                cfa: CfaRule::Register(frames.stack_pointer, 8),
-                rules: vec![(frames.return_address, Rule::AtCfa(-8))],
-                others: Others::AsPreserved,
-                return_address: frames.return_address,
-                interrupted: false,
-            };
+            let call = pushed(arch, Others::AsPreserved);
             if let Ok(caller) = self.called(frame, &call, Source::Cfi, stack.wrapping_add(8)) {
                 return Ok(Frame { found: Found::Guessed, ..caller });
             }
@@ -432,6 +454,17 @@ impl<'w> Stepper<'w> {
         };
         let caller = self.called(frame, &call, Source::Cfi, pointer.wrapping_add(16))?;
         Ok(Frame { found: Found::Guessed, ..caller })
+    }
+}
+
+/// A row for code that has pushed nothing yet.
+fn pushed(arch: &Arch, others: Others) -> Call {
+    Call {
+        cfa: CfaRule::Register(arch.frames.stack_pointer, 8),
+        rules: vec![(arch.frames.return_address, Rule::AtCfa(-8))],
+        others,
+        return_address: arch.frames.return_address,
+        interrupted: false,
     }
 }
 
