@@ -1,18 +1,21 @@
 //! A front end's hold on a machine: starting one, finding one, and each thing a supervisor serves.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use lkdb_base::PhysAddr;
+use lkdb_map::{Piece, Ram};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::Value;
 
-use crate::control::{self, KEEP, Reply, Request, RunState, Status};
+use crate::control::{self, KEEP, RamPiece, Reply, Request, RunState, Status};
 use crate::spec::MachineSpec;
 use crate::state::{Claim, StateDir, StateRoot};
 use crate::{Error, Result, supervisor};
@@ -219,23 +222,52 @@ impl Machine {
     /// # Errors
     /// When another debugger has it.
     pub fn stub(&self) -> Result<StubLease> {
+        let (control, _, fds) = self.borrow(&Request::Stub)?;
+        match fds.into_iter().next() {
+            Some(stub) => Ok(StubLease::new(stub, control)),
+            None => Err(self.nonsense("lent no stub".to_owned())),
+        }
+    }
+
+    /// Guest RAM, mapped. The guest goes on as it was, and nobody else is kept from anything.
+    ///
+    /// # Errors
+    /// When QEMU does not tell where it is, or mapping fails.
+    pub fn ram(&self) -> Result<Ram> {
+        let (_, data, fds) = self.borrow(&Request::Ram)?;
+        let pieces: Vec<RamPiece> = serde_json::from_value(data)
+            .map_err(|error| self.nonsense(format!("lent no guest RAM: {error}")))?;
+        let pieces: Vec<_> = pieces
+            .iter()
+            .map(|piece| Piece {
+                physical: PhysAddr(piece.physical),
+                size: piece.size,
+                file: piece.file,
+                offset: piece.offset,
+            })
+            .collect();
+        let files = fds.into_iter().map(File::from).collect();
+        Ram::new(files, &pieces).map_err(|error| self.nonsense(format!("lent no guest RAM: {error}")))
+    }
+
+    /// Asks for something that comes with descriptors.
+    fn borrow(&self, request: &Request) -> Result<(UnixStream, Value, Vec<OwnedFd>)> {
         let mut control = self.connect()?;
-        self.send(&mut control, &Request::Stub)?;
-        let mut buffer = [0; 4096];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        self.send(&mut control, request)?;
+        let mut buffer = [0; 16 << 10];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(control::RAM_FILES_MAX))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let received =
             recvmsg(&control, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
-                .map_err(|errno| self.nonsense(format!("lent no stub: {errno}")))?;
-        self.understand(buffer.get(..received.bytes).unwrap_or_default())?;
-        let stub = ancillary.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-            _ => None,
-        });
-        match stub {
-            Some(stub) => Ok(StubLease { stub: Some(stub), control }),
-            None => Err(self.nonsense("lent no stub".to_owned())),
+                .map_err(|errno| self.nonsense(format!("lent nothing: {errno}")))?;
+        let data = self.understand(buffer.get(..received.bytes).unwrap_or_default())?;
+        let mut fds = Vec::new();
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(lent) = message {
+                fds.extend(lent);
+            }
         }
+        Ok((control, data, fds))
     }
 
     fn ask(&self, request: &Request) -> Result<(BufReader<UnixStream>, Value)> {
@@ -317,6 +349,22 @@ impl Watch {
         }
     }
 
+    /// The latest status of those that have come, if any has, without waiting.
+    ///
+    /// # Errors
+    /// As [`Watch::next`].
+    pub fn latest(&mut self) -> Result<Option<Status>> {
+        let mut latest = None;
+        loop {
+            let ready = !self.lines.buffer().is_empty() || readable(self.lines.get_ref());
+            let status = if ready { self.next(Some(Instant::now() + ANSWER_WITHIN))? } else { None };
+            match status {
+                Some(status) => latest = Some(status),
+                None => return Ok(latest),
+            }
+        }
+    }
+
     /// Waits until QEMU has ended and the machine's name is free again.
     ///
     /// # Errors
@@ -345,7 +393,27 @@ impl Watch {
     }
 }
 
+/// Whether something can be read now.
+fn readable(stream: &UnixStream) -> bool {
+    let mut fds = [PollFd::new(stream, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&now)).is_ok_and(|count| count > 0)
+}
+
+impl AsFd for Watch {
+    /// To wait for the next status together with other things. Only [`Watch::next`] and [`Watch::latest`] may
+    /// read from it.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lines.get_ref().as_fd()
+    }
+}
+
 impl StubLease {
+    /// A stub that was lent, for as long as `control` is open.
+    pub(crate) fn new(stub: OwnedFd, control: UnixStream) -> Self {
+        Self { stub: Some(stub), control }
+    }
+
     /// The connection to the stub.
     #[must_use]
     pub fn take(&mut self) -> Option<OwnedFd> {

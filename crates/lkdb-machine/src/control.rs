@@ -18,6 +18,9 @@
 //!   lets the guest run, since a stub connection dropped on a running guest leaves its breakpoints
 //!   in, and the next hit would stop the guest for good.
 //!
+//! - `Ram`: the data is a list of [`RamPiece`], and the reply carries the descriptors of the files they lie in,
+//!   in order. Asking neither stops the guest nor takes the stub: whoever only looks needs no more.
+//!
 //! A request line is at most [`REQUEST_MAX`] bytes. Both ends are the same program, so there is no
 //! version; unknown requests are refused.
 
@@ -27,6 +30,8 @@ use serde::{Deserialize, Serialize};
 pub const SOCKET: &str = "control.sock";
 /// The longest request line: a command line of the guest and its environment fit.
 pub const REQUEST_MAX: u64 = 4 << 20;
+/// Guest RAM is in at most this many files: one, or one for each NUMA node.
+pub const RAM_FILES_MAX: usize = 16;
 /// Said by a client that lets go and wants the machine left as it is: running, or stopped.
 pub const KEEP: u8 = b'k';
 /// The channel of an exec connection, as its client sees it.
@@ -54,6 +59,8 @@ pub enum Request {
     Exec,
     /// The gdb stub.
     Stub,
+    /// The files that hold guest RAM.
+    Ram,
     /// A QMP command.
     Qmp {
         /// Its name.
@@ -73,6 +80,19 @@ pub enum Reply {
     Ok(serde_json::Value),
     /// Refused: why.
     Error(String),
+}
+
+/// A piece of guest-physical memory and where it lies in a file.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct RamPiece {
+    /// Its first byte, as the guest counts.
+    pub physical: u64,
+    /// How many bytes.
+    pub size: u64,
+    /// Which of the descriptors.
+    pub file: usize,
+    /// Where in that file.
+    pub offset: u64,
 }
 
 /// How a machine is.

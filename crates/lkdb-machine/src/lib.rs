@@ -7,6 +7,7 @@
 pub mod agent;
 mod client;
 pub mod control;
+pub mod guardian;
 pub mod host;
 mod qmp;
 pub mod ram;

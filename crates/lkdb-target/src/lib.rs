@@ -5,6 +5,7 @@
 //! stalls, sends garbage or dies gives an [`Error`], never a panic and never a hang. The protocol itself
 //! is explained in [`packet`]; what QEMU makes of it in [`stub`].
 
+mod address;
 mod breakpoint;
 mod error;
 mod guest;
@@ -16,6 +17,7 @@ mod run;
 mod stop;
 pub mod stub;
 
+pub use address::{Address, NoAddress, process_behind};
 pub use breakpoint::{BreakpointKind, Inserted};
 pub use error::{Error, Result};
 pub use guest::{Guest, GuestMemory, View};

@@ -12,8 +12,8 @@
 mod agent;
 mod console;
 mod life;
-mod serve;
-mod stub;
+pub(crate) mod serve;
+pub(crate) mod stub;
 
 use std::ffi::OsString;
 use std::fs;
@@ -154,7 +154,7 @@ fn start(dir: &Path, program: &Path) -> Result<Started> {
         qmp: commands,
         console: ConsoleLog::new(second(&console)?),
         agent: Agent::new(second(&agent)?),
-        stub: Stub::new(dir.join(STUB_SOCKET)),
+        stub: Stub::new(lkdb_target::Address::Unix(dir.join(STUB_SOCKET))),
     });
     Ok(Started { machine, child, control: listeners.control, events, console, agent, stderr })
 }

@@ -1,8 +1,9 @@
 //! Serving control connections: one request each, a thread each. The protocol is in [`crate::control`].
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread;
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use super::Machine;
 use super::agent::serve_client;
-use crate::control::{KEEP, REQUEST_MAX, Reply, Request, RunState};
+use crate::control::{KEEP, RAM_FILES_MAX, REQUEST_MAX, RamPiece, Reply, Request, RunState};
 
 /// Takes connections until the process ends.
 pub(super) fn accept_all(machine: &Arc<Machine>, listener: &UnixListener) {
@@ -45,6 +46,7 @@ fn serve(machine: &Machine, connection: &UnixStream) -> std::io::Result<()> {
             serve_client(machine, connection)
         }
         Request::Stub => stub(machine, connection),
+        Request::Ram => ram(machine, connection),
         Request::Qmp { execute, arguments } => {
             let answer = machine.qmp.execute(&execute, &arguments);
             reply(connection, &answer.map_or_else(|error| Reply::Error(error.to_string()), Reply::Ok))
@@ -159,20 +161,53 @@ fn stub(machine: &Machine, connection: &UnixStream) -> std::io::Result<()> {
     lent
 }
 
+/// Lends the files with guest RAM.
+fn ram(machine: &Machine, connection: &UnixStream) -> std::io::Result<()> {
+    let monitor = |command: &str| {
+        let arguments = serde_json::json!({ "command-line": command });
+        let answer = machine.qmp.execute("human-monitor-command", &arguments);
+        let answer = answer.map_err(|error| error.to_string())?;
+        Ok(answer.as_str().unwrap_or_default().to_owned())
+    };
+    let pid = machine.qemu.as_raw_nonzero().get().cast_unsigned();
+    let found = match crate::ram::find(pid, monitor) {
+        Ok(found) if found.files.len() <= RAM_FILES_MAX => found,
+        Ok(_) => return reply(connection, &Reply::Error("guest RAM lies in too many files".to_owned())),
+        Err(error) => return reply(connection, &Reply::Error(error.to_string())),
+    };
+    let piece = |piece: &lkdb_map::Piece| RamPiece {
+        physical: piece.physical.0,
+        size: piece.size,
+        file: piece.file,
+        offset: piece.offset,
+    };
+    let pieces: Vec<_> = found.pieces.iter().map(piece).collect();
+    let fds: Vec<_> = found.files.iter().map(AsFd::as_fd).collect();
+    send_with(connection, &Reply::Ok(serde_json::to_value(pieces)?), &fds)
+}
+
 /// Sends the reply, with the stub's connection as its ancillary data.
-fn lend(connection: &UnixStream, lease: &super::stub::Lease<'_>) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(&Reply::Ok(Value::Null))?;
+pub(crate) fn lend(connection: &UnixStream, lease: &super::stub::Lease<'_>) -> std::io::Result<()> {
+    send_with(connection, &Reply::Ok(Value::Null), &[lease.connection()])
+}
+
+/// Sends a reply with descriptors as its ancillary data.
+pub(crate) fn send_with(
+    connection: &UnixStream,
+    reply: &Reply,
+    fds: &[BorrowedFd<'_>],
+) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
-    let fds = [lease.connection().as_fd()];
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(RAM_FILES_MAX))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    ancillary.push(SendAncillaryMessage::ScmRights(fds));
     sendmsg(connection, &[std::io::IoSlice::new(&line)], &mut ancillary, SendFlags::NOSIGNAL)?;
     Ok(())
 }
 
 /// Waits until the client hangs up; whether it asked for the machine to be left as it is.
-fn says_keep(mut connection: &UnixStream) -> bool {
+pub(crate) fn says_keep(mut connection: &UnixStream) -> bool {
     let mut byte = [0];
     let mut keep = false;
     while let Ok(1) = connection.read(&mut byte) {

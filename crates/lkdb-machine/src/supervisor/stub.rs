@@ -6,39 +6,42 @@
 //! anew: that stops the guest, whatever it was doing, on a line without half a packet in it. `?` then
 //! removes every breakpoint and `D` lets the guest run.
 
-use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
+
+use lkdb_target::Address;
+use rustix::net::{Shutdown, shutdown};
 
 use super::lock;
 
 /// The guard of the one stub.
 #[derive(Debug)]
-pub(super) struct Stub {
-    path: PathBuf,
+pub(crate) struct Stub {
+    address: Address,
     holder: Mutex<Option<u32>>,
 }
 
 /// One client's hold on the stub.
-pub(super) struct Lease<'a> {
+pub(crate) struct Lease<'a> {
     stub: &'a Stub,
-    connection: UnixStream,
+    connection: OwnedFd,
 }
 
 impl Stub {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, holder: Mutex::new(None) }
+    pub(crate) fn new(address: Address) -> Self {
+        Self { address, holder: Mutex::new(None) }
     }
 
     /// Connects to the stub for the process `client`. Connecting stops the guest.
-    pub(super) fn lend(&self, client: u32) -> Result<Lease<'_>, String> {
+    pub(crate) fn lend(&self, client: u32) -> Result<Lease<'_>, String> {
         let mut holder = lock(&self.holder);
         if let Some(other) = *holder {
             return Err(format!("process {other} has the debug stub of this machine; end it first"));
         }
-        let connection = UnixStream::connect(&self.path)
-            .map_err(|error| format!("cannot reach QEMU's gdb stub: {error}"))?;
+        let connection = self
+            .address
+            .connect()
+            .map_err(|error| format!("cannot reach the gdb stub at {}: {error}", self.address))?;
         *holder = Some(client);
         Ok(Lease { stub: self, connection })
     }
@@ -46,17 +49,17 @@ impl Stub {
 
 impl Lease<'_> {
     /// The connection to lend.
-    pub(super) fn connection(&self) -> &UnixStream {
-        &self.connection
+    pub(crate) fn connection(&self) -> BorrowedFd<'_> {
+        self.connection.as_fd()
     }
 
     /// Ends the connection and leaves the guest as it is.
-    pub(super) fn hang_up(&self) {
-        let _ = self.connection.shutdown(Shutdown::Both);
+    pub(crate) fn hang_up(&self) {
+        let _ = shutdown(&self.connection, Shutdown::Both);
     }
 
     /// Ends the connection, removes every breakpoint and lets the guest run.
-    pub(super) fn settle(&self) {
+    pub(crate) fn settle(&self) {
         self.hang_up();
         if let Err(error) = self.release_guest() {
             tracing::warn!(%error, "cannot clean up the gdb stub");
@@ -64,7 +67,7 @@ impl Lease<'_> {
     }
 
     fn release_guest(&self) -> lkdb_target::Result<()> {
-        let mut stub = lkdb_target::Stub::new(UnixStream::connect(&self.stub.path)?)?;
+        let mut stub = lkdb_target::Stub::new(self.stub.address.connect()?)?;
         stub.why()?;
         stub.detach()
     }

@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use lkdb_machine::{Machine, StateRoot, supervisor};
+use lkdb_machine::{Machine, StateRoot, guardian, supervisor};
 
 use crate::output::{Context, Status};
 
@@ -23,6 +24,12 @@ pub(crate) struct TetherArgs {
     parent: u32,
     #[arg(last = true, required = true)]
     argv: Vec<OsString>,
+}
+
+/// Be the guardian of a gdb stub that is not a machine's of lkdb; the client is standard input.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GuardArgs {
+    address: String,
 }
 
 /// Join standard input and output to a machine's gdb stub.
@@ -41,6 +48,12 @@ pub(crate) fn tether(args: &TetherArgs) -> anyhow::Result<Status> {
     let error = supervisor::tether(args.parent, &args.argv);
     let program = args.argv.first().map(|program| program.to_string_lossy().into_owned());
     Err(error).with_context(|| format!("cannot run {}", program.unwrap_or_default()))
+}
+
+pub(crate) fn guard(args: &GuardArgs) -> anyhow::Result<Status> {
+    let client = io::stdin().as_fd().try_clone_to_owned()?;
+    guardian::run(args.address.parse()?, client)?;
+    Ok(Status::OK)
 }
 
 pub(crate) fn stub_pipe(args: &StubPipeArgs, _context: &Context) -> anyhow::Result<Status> {

@@ -48,6 +48,8 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Tether(internal::TetherArgs),
     #[command(hide = true)]
+    Guard(internal::GuardArgs),
+    #[command(hide = true)]
     StubPipe(internal::StubPipeArgs),
 }
 
@@ -68,6 +70,7 @@ pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Status>
         Command::Completions(args) => completions::run(&args),
         Command::Supervise(args) => internal::supervise(&args),
         Command::Tether(args) => internal::tether(&args),
+        Command::Guard(args) => internal::guard(&args),
         Command::StubPipe(args) => internal::stub_pipe(&args, context),
     }
 }
