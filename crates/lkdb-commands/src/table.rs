@@ -170,4 +170,5 @@ impl Command {
 }
 
 /// Every command, a family at a time.
-pub(crate) static TABLE: &[&[Command]] = &[command::support::COMMANDS, command::settings::COMMANDS];
+pub(crate) static TABLE: &[&[Command]] =
+    &[command::running::COMMANDS, command::support::COMMANDS, command::settings::COMMANDS];

@@ -7,7 +7,6 @@ mod resume;
 mod stop;
 
 use std::cell::RefCell;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -54,8 +53,6 @@ pub struct Connection {
     pub arch: &'static Arch,
     /// Where its kernel is.
     pub kernel: Kernel,
-    /// The image it boots, to find its kernel again after a reset.
-    pub image: Option<PathBuf>,
     /// How long it may take from a reset to its kernel.
     pub boot_within: Duration,
 }
@@ -79,7 +76,7 @@ pub struct Live {
 
 impl Live {
     fn new(connection: Connection) -> Result<Self> {
-        let Connection { stub, ram, hold, arch, kernel, image: _, boot_within } = connection;
+        let Connection { stub, ram, hold, arch, kernel, boot_within } = connection;
         let stub = Rc::new(RefCell::new(stub));
         let runner = Runner::new(Rc::clone(&stub), arch.program_counter)?;
         let guest = Rc::new(Guest::new(arch, Some(Rc::clone(&stub)), ram));

@@ -3,6 +3,7 @@
 mod boot;
 mod busybox;
 mod completions;
+mod debug;
 mod doctor;
 mod gdb;
 mod initramfs;
@@ -16,6 +17,8 @@ use crate::output::{Context, Status};
 /// Every command.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// Start a machine frozen at its first instruction, with a debugging session on it
+    Debug(debug::Args),
     /// Start a machine frozen at its first instruction, with gdb on it and everything loaded
     Gdb(gdb::Args),
     /// Look into a vmlinux, image or module: types, lines, instructions; no machine
@@ -56,6 +59,7 @@ pub(crate) enum Command {
 /// Runs one command.
 pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Status> {
     match command {
+        Command::Debug(args) => debug::run(&args, context),
         Command::Gdb(args) => gdb::run(&args, context),
         Command::Inspect(args) => inspect::run(&args, context),
         Command::Boot(args) => boot::run(args, context),

@@ -1,0 +1,84 @@
+//! Going on: `continue`, and what a stop looks like.
+
+use lkdb_session::Session;
+use lkdb_session::live::Stop;
+use serde::Serialize;
+
+use crate::answer::Layout;
+use crate::page::Page;
+use crate::table::{Command, Group};
+use crate::{Error, Result};
+
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        &["continue", "c", "fg"],
+        "[N]",
+        "Lets the guest run until something stops it\nN: the breakpoint that it stands at is ignored N - 1 times.",
+        Group::Running,
+        resume,
+    ),
+    Command::new(&["detach"], "", "Lets the guest run on without lkdb", Group::Running, detach),
+];
+
+fn resume(session: &mut Session<'_>, arguments: &str) -> Result {
+    if !arguments.is_empty() {
+        let times: u64 = arguments.parse().map_err(|_| Error::say(format!("Bad count: {arguments}.")))?;
+        ignore(session, times.saturating_sub(1))?;
+    }
+    let stop = session.resume()?;
+    Ok(Box::new(Stopped::of(session, stop)))
+}
+
+/// Lets the breakpoint that the guest stands at be passed `times` times.
+fn ignore(session: &mut Session<'_>, times: u64) -> Result<()> {
+    let numbers = match session.live()?.stop() {
+        Some(Stop::Breakpoint { numbers, .. }) => numbers.clone(),
+        _ => Vec::new(),
+    };
+    for (number, _) in numbers {
+        if let Ok(breakpoint) = session.breakpoints_mut().get_mut(number) {
+            breakpoint.ignore = times;
+        }
+    }
+    Ok(())
+}
+
+fn detach(session: &mut Session<'_>, arguments: &str) -> Result {
+    crate::arguments::none(arguments)?;
+    session.detach()?;
+    Ok(Box::new(crate::answer::Nothing {}))
+}
+
+/// Why and where the guest stands.
+#[derive(Debug, Serialize)]
+pub(crate) struct Stopped {
+    stop: Stop,
+    temporary: bool,
+}
+
+impl Stopped {
+    pub(crate) fn of(_: &Session<'_>, stop: Stop) -> Self {
+        let temporary = matches!(&stop, Stop::Breakpoint { deleted, .. } if !deleted.is_empty());
+        Self { stop, temporary }
+    }
+}
+
+impl Layout for Stopped {
+    fn lay_out(&self, page: &mut Page) {
+        match &self.stop {
+            Stop::Breakpoint { numbers, .. } => {
+                let numbers: Vec<_> = numbers.iter().map(|(number, _)| number.to_string()).collect();
+                let kind = if self.temporary { "Temporary breakpoint" } else { "Breakpoint" };
+                page.plain(format_args!("\n{kind} {}, ", numbers.join(" and ")));
+            }
+            Stop::Watchpoint { numbers, .. } => {
+                let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();
+                page.plain(format_args!("\nHardware watchpoint {}\n", numbers.join(" and ")));
+            }
+            Stop::Interrupted { .. } => drop(page.plain("\nThe guest was interrupted.\n")),
+            Stop::Reset => drop(page.plain("\nThe machine has reset.\n")),
+            Stop::Gone => drop(page.plain("The machine is gone.\n")),
+            Stop::Done { .. } => {}
+        }
+    }
+}

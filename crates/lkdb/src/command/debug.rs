@@ -1,0 +1,143 @@
+//! `lkdb debug`: a machine frozen at its first instruction, and a session of our own on it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use lkdb_artifacts::KernelSet;
+use lkdb_machine::{Ended, Machine, RunState, StubLease};
+use lkdb_map::{Files, Ram};
+use lkdb_session::Session;
+use lkdb_session::entry::Boot;
+use lkdb_session::live::{Connection, Hold, Kernel};
+use lkdb_symbols::Store;
+use lkdb_target::Stub;
+use serde_json::json;
+
+use super::machines::seconds;
+use crate::launch::{self, Wish};
+use crate::options::MachineOptions;
+use crate::output::{Context, Status};
+use crate::repl::{Repl, Scripts};
+
+/// Options of the command.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Commands are gdb's: `help' lists them. `continue' boots the kernel; `lkdb console' in another terminal \
+    is its console.\n\
+    Try: lkdb debug -ex 'break start_kernel' -ex continue -ex backtrace"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    scripts: Scripts,
+    /// End after these commands (also -batch)
+    #[arg(long)]
+    batch: bool,
+    /// Leave the machine running when the session ends
+    #[arg(long)]
+    keep: bool,
+    /// How long the machine may take to its kernel
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    boot_timeout: Duration,
+    #[command(flatten)]
+    machine: MachineOptions,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
+    let wish = Wish { frozen: true, end_on_reset: false };
+    let prepared = launch::prepare(&args.machine, wish, context)?;
+    if args.machine.dry_run {
+        return launch::show_line(prepared, context);
+    }
+    let (files, store) = (Files::new(), Store::new());
+    let mut session = open_files(&files, &store, &prepared.kernel)?;
+    let (machine, kernel) = prepared.start()?;
+    let mut watch = machine.watch(true)?;
+    session.connect(connection(&machine, &kernel, args.boot_timeout)?)?;
+    context.note(format_args!("{} is frozen at its first instruction; `continue` boots it", kernel.release));
+    let status = Repl::new(&mut session, context.json(), args.batch).run(&args.scripts)?;
+    if args.keep {
+        session.detach()?;
+        watch.release()?;
+        context.note(format_args!("machine `{}` goes on", machine.name()));
+        return Ok(status);
+    }
+    match machine.stop() {
+        Ok(()) => Ok(status),
+        Err(lkdb_machine::Error::NoSuchMachine(_)) => {
+            let state = watch.until_ended()?.state;
+            if let RunState::Ended(ended) = &state
+                && !matches!(ended, Ended::GuestShutdown | Ended::Stopped)
+            {
+                context.say(format_args!("machine `{}` had ended by itself: {state}", machine.name()));
+                return Ok(Status::FAILED);
+            }
+            Ok(status)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A session with the kernel's symbols and sources.
+pub(crate) fn open_files<'d>(
+    files: &'d Files,
+    store: &'d Store,
+    kernel: &KernelSet,
+) -> anyhow::Result<Session<'d>> {
+    let here = std::env::current_dir().context("cannot tell the working directory")?;
+    let mut session = Session::new(files, store, here);
+    let vmlinux = kernel.vmlinux.as_ref().with_context(|| no_vmlinux(&kernel.image))?;
+    session.add_file(vmlinux)?;
+    if let Some(source) = &kernel.source {
+        session.sources_mut().add_tree(source.clone());
+        if let Some(from) = &kernel.source_from {
+            session.sources_mut().substitute(from, &source.to_string_lossy());
+        }
+    }
+    Ok(session)
+}
+
+fn no_vmlinux(image: &Path) -> String {
+    format!(
+        "there is no vmlinux with symbols for {}; name it with --vmlinux FILE, or get a kernel that has one \
+         with `lkdb kernel fetch`",
+        image.display()
+    )
+}
+
+/// What a session needs of a machine of ours.
+fn connection(machine: &Machine, kernel: &KernelSet, boot_within: Duration) -> anyhow::Result<Connection> {
+    let image: &PathBuf = &kernel.image;
+    let boot = Boot::of_file(&lkdb_map::map(image)?).with_context(|| image.display().to_string())?;
+    let mut lease = machine.stub()?;
+    let stub = Stub::new(lease.take().context("the stub was lent without a connection")?)?;
+    Ok(Connection {
+        stub,
+        ram: ram(machine),
+        hold: Box::new(Lease(lease)),
+        arch: kernel.arch,
+        kernel: Kernel::ToCome(boot),
+        boot_within,
+    })
+}
+
+/// The machine's RAM, mapped. Where it cannot be, the stub reads memory, which is slower.
+fn ram(machine: &Machine) -> Option<Ram> {
+    let monitor = |command: &str| {
+        let answer = machine.qmp("human-monitor-command", json!({ "command-line": command }));
+        answer.map(|answer| answer.as_str().unwrap_or_default().to_owned()).map_err(|error| error.to_string())
+    };
+    let pid = machine.status().ok()?.qemu_pid;
+    let found = lkdb_machine::ram::find(pid, monitor).and_then(lkdb_machine::ram::Found::map);
+    found.inspect_err(|error| tracing::warn!("guest memory is read through the stub: {error}")).ok()
+}
+
+/// The lease of a stub, as what holds a machine.
+struct Lease(StubLease);
+
+impl Hold for Lease {
+    fn release(self: Box<Self>) -> io::Result<()> {
+        self.0.end()
+    }
+}
