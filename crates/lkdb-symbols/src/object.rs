@@ -4,9 +4,11 @@
 //! sections. Where those run is told by a [`Placement`], which changes when a kernel boots or a module loads.
 
 use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
 
 use lkdb_base::{LinkAddr, RuntimeAddr, Slide};
 
+use crate::btf::Btf;
 use crate::dwarf::Dwarf;
 use crate::elf::{Elf, Section};
 use crate::relocation::Layout;
@@ -96,6 +98,7 @@ pub struct Object<'d> {
     store: &'d Store,
     dwarf: OnceCell<Option<Dwarf<'d>>>,
     minimal: OnceCell<Option<MinimalSymbols<'d>>>,
+    btf: OnceCell<Option<Rc<Btf<'d>>>>,
 }
 
 impl<'d> Object<'d> {
@@ -112,6 +115,7 @@ impl<'d> Object<'d> {
             store,
             dwarf: OnceCell::new(),
             minimal: OnceCell::new(),
+            btf: OnceCell::new(),
         }
     }
 
@@ -181,6 +185,25 @@ impl<'d> Object<'d> {
             (Some(function), _) => Some(function),
             (None, symbol) => symbol,
         }
+    }
+
+    /// Its BTF, if it has any that makes sense: in the file with the symbols, else in that with the code. A
+    /// module's goes on where `kernel`'s ends, unless it brings a base of its own.
+    #[must_use]
+    pub fn btf(&self, kernel: Option<&Rc<Btf<'d>>>) -> Option<&Rc<Btf<'d>>> {
+        self.btf.get_or_init(|| self.read_btf(kernel)).as_ref()
+    }
+
+    fn read_btf(&self, kernel: Option<&Rc<Btf<'d>>>) -> Option<Rc<Btf<'d>>> {
+        let section = |name| {
+            let files = [Some(&self.elf), self.code.as_ref()];
+            files.into_iter().flatten().find_map(|elf| elf.bytes(&elf.section(name)?))
+        };
+        let base = match section(".BTF.base") {
+            Some(distilled) => Some(Rc::new(Btf::parse_distilled(distilled, self.id).ok()?)),
+            None => kernel.cloned(),
+        };
+        Btf::parse(section(".BTF")?, self.id, base).ok().map(Rc::new)
     }
 
     /// The section that a link address is in.

@@ -3,6 +3,8 @@
 //! Takes runtime addresses to the object they are in and back. What is known of an address or name within
 //! one object is asked of the object.
 
+mod types;
+
 use std::rc::Rc;
 
 use lkdb_base::{LinkAddr, RuntimeAddr};
@@ -10,7 +12,7 @@ use lkdb_base::{LinkAddr, RuntimeAddr};
 use crate::elf::Elf;
 use crate::object::Object;
 use crate::store::Store;
-use crate::types::ObjectId;
+use crate::types::{MadeTypes, Memo, ObjectId};
 
 /// An address in one of the objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,13 +28,22 @@ pub struct Located {
 pub struct Symbols<'d> {
     store: &'d Store,
     objects: Vec<Option<Rc<Object<'d>>>>,
+    made: MadeTypes,
+    memo: Memo,
+    definitions: types::Definitions,
 }
 
 impl<'d> Symbols<'d> {
     /// No object yet. Bytes that must be made go to `store`.
     #[must_use]
     pub fn new(store: &'d Store) -> Self {
-        Self { store, objects: Vec::new() }
+        Self {
+            store,
+            objects: Vec::new(),
+            made: MadeTypes::default(),
+            memo: Memo::default(),
+            definitions: types::Definitions::default(),
+        }
     }
 
     /// Adds a file; the kernel comes first. None when there are too many.
@@ -51,6 +62,8 @@ impl<'d> Symbols<'d> {
         let mut object = Object::new(id, name, elf, self.store);
         set(&mut object);
         self.objects.push(Some(Rc::new(object)));
+        // What nothing defined so far, this file may define.
+        self.definitions.borrow_mut().clear();
         Some(id)
     }
 

@@ -15,6 +15,7 @@ mod location;
 mod relocate;
 mod scope;
 mod sections;
+mod types;
 mod unit;
 mod units;
 
