@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use gimli::{AttributeValue, constants};
+use gimli::constants;
 
-use super::flag;
+use super::{flag, number};
 use crate::dwarf::{Dwarf, Entry, Error, Unit};
 use crate::types::{Count, MadeTypes, Type, TypeId};
 
@@ -12,7 +12,7 @@ use crate::types::{Count, MadeTypes, Type, TypeId};
 const DIMENSIONS: usize = 64;
 
 impl<'d> Dwarf<'d> {
-    pub(super) fn array(
+    pub(super) fn array_type(
         &self,
         unit: &Rc<Unit<'d>>,
         entry: &Entry<'d>,
@@ -26,7 +26,7 @@ impl<'d> Dwarf<'d> {
             Ok(counts.len() < DIMENSIONS)
         })?;
         let vector = flag(entry, constants::DW_AT_GNU_vector);
-        let mut element: TypeId = self.type_of(unit, entry)?;
+        let mut element: TypeId = self.type_id_of(unit, entry)?;
         let mut counts = counts.into_iter();
         let outer = counts.next().unwrap_or(Count::Open);
         for count in counts.rev() {
@@ -50,10 +50,4 @@ fn count(subrange: &Entry<'_>) -> Count {
     number(&value).map_or(Count::Variable, |upper| {
         Count::Fixed(u64::try_from(upper.saturating_sub(lower).saturating_add(1)).unwrap_or(0))
     })
-}
-
-/// A constant; none for expressions and references to variables.
-fn number(value: &AttributeValue<crate::dwarf::Reader<'_>>) -> Option<i64> {
-    // What does not fit is 2^64 − 1 in its unsigned form.
-    value.sdata_value().or_else(|| value.udata_value().map(u64::cast_signed))
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use gimli::{AttributeValue, Operation, constants};
 
-use super::{flag, unsigned};
+use super::{flag, number, unsigned};
 use crate::dwarf::{Attribute, Dwarf, Entry, Error, Unit};
 use crate::types::{Composite, CompositeKind, Enum, Member, TypeId};
 
@@ -39,7 +39,7 @@ impl<'d> Dwarf<'d> {
     }
 
     fn member(&self, unit: &Rc<Unit<'d>>, entry: &Entry<'d>) -> Result<Member, Error> {
-        let ty = self.type_of(unit, entry)?;
+        let ty = self.type_id_of(unit, entry)?;
         let start = match entry.attr_value(constants::DW_AT_data_member_location) {
             Some(value) => offset_in(unit, value).unwrap_or(0).saturating_mul(8),
             None => 0,
@@ -57,7 +57,7 @@ impl<'d> Dwarf<'d> {
     /// Up to DWARF 3 a bit field lies in a storage unit of `DW_AT_byte_size` (else of its type's size), and
     /// `DW_AT_bit_offset` counts from that unit's highest bit down to the field's highest.
     fn old_shift(&self, entry: &Entry<'d>, bit_size: Option<u64>, ty: TypeId) -> Result<u64, Error> {
-        let old = entry.attr_value(constants::DW_AT_bit_offset).and_then(|value| value.sdata_value());
+        let old = entry.attr_value(constants::DW_AT_bit_offset).as_ref().and_then(number);
         let (Some(old), Some(bits)) = (old, bit_size) else { return Ok(0) };
         let storage = match unsigned(entry, constants::DW_AT_byte_size) {
             Some(size) => size,
@@ -72,11 +72,11 @@ impl<'d> Dwarf<'d> {
         let mut at = ty;
         for _ in 0..super::STEPS {
             let TypeId::Dwarf(_, offset) = at else { break };
-            let (unit, entry) = self.read(self.die_at(offset)?)?;
+            let (unit, entry) = self.entry(self.die_at(offset)?)?;
             if let Some(size) = unsigned(&entry, constants::DW_AT_byte_size) {
                 return Ok(size);
             }
-            at = self.type_of(&unit, &entry)?;
+            at = self.type_id_of(&unit, &entry)?;
         }
         Ok(0)
     }
@@ -95,7 +95,7 @@ impl<'d> Dwarf<'d> {
         })?;
         let signed = written.iter().any(|(_, signed, value)| *signed && *value < 0);
         let values = written.into_iter().map(|(name, _, value)| (name, value)).collect();
-        let ty = self.type_of(unit, entry)?;
+        let ty = self.type_id_of(unit, entry)?;
         let size = match unsigned(entry, constants::DW_AT_byte_size) {
             Some(size) => size,
             None => self.plain_size(ty)?,

@@ -13,7 +13,7 @@ impl<'d> Dwarf<'d> {
     /// When the unit is damaged.
     pub fn definition_in_unit(&self, offset: u64) -> Result<Option<DieRef>, Error> {
         let at = self.die_at(offset)?;
-        let (unit, declared) = self.read(at)?;
+        let (unit, declared) = self.entry(at)?;
         let Some(name) = unit.name_of(self.sections(), &declared)? else { return Ok(None) };
         // One string is often but once in the file: then its offset says enough.
         let written = declared.attr_value(constants::DW_AT_name);
@@ -43,7 +43,7 @@ impl<'d> Dwarf<'d> {
     /// # Errors
     /// When there is no DIE, or it is damaged.
     pub fn tag_and_name(&self, offset: u64) -> Result<Option<(gimli::DwTag, &'d str)>, Error> {
-        let (unit, entry) = self.read(self.die_at(offset)?)?;
+        let (unit, entry) = self.entry(self.die_at(offset)?)?;
         Ok(unit.name_of(self.sections(), &entry)?.map(|name| (entry.tag(), name)))
     }
 }

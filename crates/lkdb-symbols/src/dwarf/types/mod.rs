@@ -18,10 +18,7 @@ use crate::types::{
     Base, CompositeKind, Encoding, MadeTypes, Qualifier, Type, TypeError, TypeId, canonical_name,
 };
 
-/// A DIE in its unit.
-pub(super) type InUnit<'d> = (Rc<Unit<'d>>, Entry<'d>);
-
-/// How far `DW_AT_abstract_origin` and `DW_AT_specification` are followed, and aliases of types.
+/// How many types that are but another way to write a type are looked through.
 const STEPS: usize = 16;
 
 impl<'d> Dwarf<'d> {
@@ -50,12 +47,11 @@ impl<'d> Dwarf<'d> {
     ///
     /// # Errors
     /// When the DIE it is an instance of is damaged.
-    pub fn type_of(&self, unit: &Rc<Unit<'d>>, entry: &Entry<'d>) -> Result<TypeId, Error> {
-        let found = self.inherited(unit, entry, |unit, entry| {
-            let value = entry.attr_value(constants::DW_AT_type)?;
-            self.referenced(unit, value)
-        })?;
-        found.map_or(Ok(TypeId::Void), |die| self.type_id(die))
+    pub fn type_id_of(&self, unit: &Rc<Unit<'d>>, entry: &Entry<'d>) -> Result<TypeId, Error> {
+        let Some(found) = self.attribute(unit, entry, constants::DW_AT_type)? else {
+            return Ok(TypeId::Void);
+        };
+        self.referenced(&found.unit, found.value).map_or(Ok(TypeId::Void), |die| self.type_id(die))
     }
 
     /// The number of the type at a DIE.
@@ -64,41 +60,6 @@ impl<'d> Dwarf<'d> {
     /// When there is no such unit.
     pub fn type_id(&self, die: DieRef) -> Result<TypeId, Error> {
         Ok(TypeId::Dwarf(self.object(), self.offset_of(die)?))
-    }
-
-    /// What `ask` finds in a DIE, else in the DIE that it is an instance or the definition of.
-    pub(super) fn inherited<T>(
-        &self,
-        unit: &Rc<Unit<'d>>,
-        entry: &Entry<'d>,
-        ask: impl Fn(&Rc<Unit<'d>>, &Entry<'d>) -> Option<T>,
-    ) -> Result<Option<T>, Error> {
-        if let Some(answer) = ask(unit, entry) {
-            return Ok(Some(answer));
-        }
-        let mut next = self.origin(unit, entry);
-        for _ in 0..STEPS {
-            let Some(die) = next else { break };
-            let (unit, entry) = self.read(die)?;
-            if let Some(answer) = ask(&unit, &entry) {
-                return Ok(Some(answer));
-            }
-            next = self.origin(&unit, &entry);
-        }
-        Ok(None)
-    }
-
-    fn origin(&self, unit: &Unit<'d>, entry: &Entry<'d>) -> Option<DieRef> {
-        let value = entry
-            .attr_value(constants::DW_AT_abstract_origin)
-            .or_else(|| entry.attr_value(constants::DW_AT_specification))?;
-        self.referenced(unit, value)
-    }
-
-    fn read(&self, die: DieRef) -> Result<InUnit<'d>, Error> {
-        let unit = self.unit(die.unit)?;
-        let entry = unit.entry(die.offset)?;
-        Ok((unit, entry))
     }
 
     /// The DIE that a reference leads to, into type units too.
@@ -114,19 +75,19 @@ impl<'d> Dwarf<'d> {
     }
 
     fn read_type(&self, at: DieRef, made: &MadeTypes) -> Result<Found, Error> {
-        let (unit, entry) = self.read(at)?;
+        let (unit, entry) = self.entry(at)?;
         if let Some(signature) = entry.attr_value(constants::DW_AT_signature)
             && let Some(whole) = self.referenced(&unit, signature)
             && whole != at
         {
             return Ok(Found::SameAs(whole));
         }
-        let target = || self.type_of(&unit, &entry);
+        let target = || self.type_id_of(&unit, &entry);
         let size = || unsigned(&entry, constants::DW_AT_byte_size);
         let pointer = || size().unwrap_or(u64::from(unit.encoding().address_size));
         let qualified = |qualifier| Ok(Found::Type(Type::Qualified { qualifier, target: target()? }));
         Ok(Found::Type(match entry.tag() {
-            constants::DW_TAG_base_type => Type::Base(self.base(&unit, &entry)?),
+            constants::DW_TAG_base_type => Type::Base(self.base_type(&unit, &entry)?),
             constants::DW_TAG_pointer_type
             | constants::DW_TAG_reference_type
             | constants::DW_TAG_rvalue_reference_type => Type::Pointer { size: pointer(), target: target()? },
@@ -145,10 +106,10 @@ impl<'d> Dwarf<'d> {
             constants::DW_TAG_volatile_type => return qualified(Qualifier::Volatile),
             constants::DW_TAG_restrict_type => return qualified(Qualifier::Restrict),
             constants::DW_TAG_atomic_type => return qualified(Qualifier::Atomic),
-            constants::DW_TAG_array_type => self.array(&unit, &entry, made)?,
+            constants::DW_TAG_array_type => self.array_type(&unit, &entry, made)?,
             constants::DW_TAG_subroutine_type
             | constants::DW_TAG_subprogram
-            | constants::DW_TAG_inlined_subroutine => Type::Function(self.function(&unit, &entry)?),
+            | constants::DW_TAG_inlined_subroutine => Type::Function(self.function_type(&unit, &entry)?),
             constants::DW_TAG_unspecified_type => Type::Void,
             constants::DW_TAG_subrange_type
             | constants::DW_TAG_packed_type
@@ -164,7 +125,7 @@ impl<'d> Dwarf<'d> {
         Ok(target.map_or(Found::Type(Type::Void), Found::SameAs))
     }
 
-    fn base(&self, unit: &Unit<'d>, entry: &Entry<'d>) -> Result<Base, Error> {
+    fn base_type(&self, unit: &Unit<'d>, entry: &Entry<'d>) -> Result<Base, Error> {
         let name = unit.name_of(self.sections(), entry)?.unwrap_or_default();
         let size = unsigned(entry, constants::DW_AT_byte_size)
             .or_else(|| Some(unsigned(entry, constants::DW_AT_bit_size)?.div_ceil(8)))
@@ -205,6 +166,16 @@ enum Found {
 /// A number that is not negative.
 fn unsigned(entry: &Entry<'_>, name: gimli::DwAt) -> Option<u64> {
     entry.attr_value(name)?.udata_value()
+}
+
+/// A constant; none for expressions and references to variables. Only `DW_FORM_sdata` has a sign: 255 in one
+/// byte is 255.
+fn number(value: &Attribute<'_>) -> Option<i64> {
+    match value {
+        AttributeValue::Sdata(value) => Some(*value),
+        // What does not fit is 2^64 − 1 in its unsigned form.
+        _ => value.udata_value().map(u64::cast_signed),
+    }
 }
 
 /// A flag that is set.
