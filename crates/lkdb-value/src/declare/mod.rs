@@ -151,7 +151,7 @@ impl<'a> Writer<'a> {
     }
 
     fn written(&self, id: TypeId, name: &str, show: i32, depth: usize) -> Result<Written, TypeError> {
-        let bare = if show > 0 { self.types.resolved(id)? } else { self.types.unqualified(id)? };
+        let bare = self.bare(id, show)?;
         let specifier = self.specifier(bare.clone(), show, depth)?;
         let derived = match &*bare.ty {
             Type::Array { vector, .. } => !vector,
@@ -160,6 +160,24 @@ impl<'a> Writer<'a> {
         let space = if derived || !name.is_empty() { " " } else { "" };
         let (before, after) = self.around(&bare, show, !name.is_empty())?;
         Ok(Written { specifier, declarator: format!("{space}{before}{name}{after}") })
+    }
+
+    /// A type as it is shown: through typedefs where show is above 0.
+    fn bare(&self, id: TypeId, show: i32) -> Result<Bare, TypeError> {
+        if show <= 0 {
+            return self.types.unqualified(id);
+        }
+        let bare = self.types.resolved(id)?;
+        if !matches!(*bare.ty, Type::Array { .. }) {
+            return Ok(bare);
+        }
+        // gdb loses the qualifiers that a typedef of an array is given, and keeps the array's own.
+        let mut own = self.types.unqualified(id)?;
+        while let Type::Typedef { target, .. } = &*own.ty {
+            self.spend()?;
+            own = self.types.unqualified(*target)?;
+        }
+        Ok(own)
     }
 
     /// What stands left: that of the type at the end of pointers, arrays and functions.
@@ -190,7 +208,7 @@ impl<'a> Writer<'a> {
                     return Ok(Specifier::Plain(format!("{qualifiers}{name}")));
                 }
             };
-            let under = if show > 0 { self.types.resolved(next)? } else { self.types.unqualified(next)? };
+            let under = self.bare(next, show)?;
             bare = Bare { qualifiers: under.qualifiers.union(inherited), ..under };
         }
         Err(TypeError::Endless)

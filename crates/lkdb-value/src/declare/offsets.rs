@@ -45,7 +45,7 @@ impl State {
         let hex = offsets == Offsets::Hex;
         let size = if hex { format!("0x{:04x}", field.size) } else { format!("{:6}", field.size) };
         if body.union {
-            out.push_str(&format!("/*                {size} */  "));
+            out.push_str(&format!("/*                {size} */"));
             return;
         }
         let start = bits(field.bit_offset);
@@ -59,7 +59,7 @@ impl State {
             (true, false) => format!(":{:2}   ", place % 8),
             (false, _) => "      ".to_owned(),
         };
-        out.push_str(&format!("/* {byte}{bit}|  {size} */  "));
+        out.push_str(&format!("/* {byte}{bit}|  {size} */"));
         let length =
             if packed { bits(field.bit_size.unwrap_or(0)) } else { bits(field.size.wrapping_mul(8)) };
         self.end = start.wrapping_add(length);
