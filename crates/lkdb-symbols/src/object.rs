@@ -11,6 +11,8 @@ use lkdb_base::{LinkAddr, RuntimeAddr, Slide};
 use crate::btf::Btf;
 use crate::dwarf::Dwarf;
 use crate::elf::{Elf, Section};
+use crate::index::Index;
+use crate::names::{self, Extent, Kinds, Raw, Units};
 use crate::relocation::Layout;
 use crate::store::Store;
 use crate::symtab::MinimalSymbols;
@@ -99,6 +101,8 @@ pub struct Object<'d> {
     dwarf: OnceCell<Option<Dwarf<'d>>>,
     minimal: OnceCell<Option<MinimalSymbols<'d>>>,
     btf: OnceCell<Option<Rc<Btf<'d>>>>,
+    names: OnceCell<Option<(Raw<'d>, Units)>>,
+    index: OnceCell<Index<'d>>,
 }
 
 impl<'d> Object<'d> {
@@ -116,6 +120,8 @@ impl<'d> Object<'d> {
             dwarf: OnceCell::new(),
             minimal: OnceCell::new(),
             btf: OnceCell::new(),
+            names: OnceCell::new(),
+            index: OnceCell::new(),
         }
     }
 
@@ -185,6 +191,47 @@ impl<'d> Object<'d> {
             (Some(function), _) => Some(function),
             (None, symbol) => symbol,
         }
+    }
+
+    /// What searches for names and the index work on; none without debug info that can be read.
+    #[must_use]
+    pub fn names(&self) -> Option<&(Raw<'d>, Units)> {
+        let read = || {
+            let raw = Raw::of(self.dwarf()?.sections()).ok()?;
+            let units = Units::read(&raw).ok()?;
+            Some((raw, units))
+        };
+        self.names.get_or_init(read).as_ref()
+    }
+
+    /// Answers from an index from now on, if it is one of this file ([`Index::open`]) and the first given.
+    pub fn use_index(&self, index: Index<'d>) {
+        self.index.get_or_init(|| index);
+    }
+
+    /// The index, where one was given.
+    #[must_use]
+    pub fn index(&self) -> Option<&Index<'d>> {
+        self.index.get()
+    }
+
+    /// Where in `.debug_info` the things of file scope of a name and of some kinds are, in the file's order:
+    /// their definitions, or a declaration where there is none. By the index, else by a search.
+    #[must_use]
+    pub fn dies_named(&self, name: &str, kinds: Kinds, extent: Extent) -> Vec<u64> {
+        if let Some(Ok(entries)) = self.index().map(|index| index.named(name, kinds)) {
+            let definitions = entries.iter().filter(|entry| !entry.declaration);
+            let mut dies: Vec<u64> = definitions.map(|entry| entry.die).collect();
+            if dies.is_empty() {
+                dies.extend(entries.first().map(|entry| entry.die));
+            }
+            if extent == Extent::First {
+                dies.truncate(1);
+            }
+            return dies;
+        }
+        let Some((raw, units)) = self.names() else { return Vec::new() };
+        names::find(raw, units, name, kinds, extent).into_iter().map(|found| found.offset).collect()
     }
 
     /// Its BTF, if it has any that makes sense: in the file with the symbols, else in that with the code. A
