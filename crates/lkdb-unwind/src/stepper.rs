@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use lkdb_base::arch::{Arch, Outermost};
-use lkdb_base::{Memory, RuntimeAddr};
+use lkdb_base::{Memory, RuntimeAddr, Unreadable};
 
 use crate::call::behind_call;
 use crate::end::{Broken, End, Why};
@@ -61,10 +61,29 @@ pub trait World {
     /// The function that an address is in, by the symbol table.
     fn function(&self, address: RuntimeAddr) -> Option<Function<'_>>;
 
+    /// Fills `into` with the code that the kernel's or module's file has at an address; false where it has none.
+    ///
+    /// A return address is believed if a call lies before it in memory or in the file: init code is freed when
+    /// it has run but for its frames, and calls are patched over.
+    fn code_in_file(&self, address: RuntimeAddr, into: &mut [u8]) -> bool {
+        let _ = (address, into);
+        false
+    }
+
     /// The stack that an address is on, where that is known.
     fn stack(&self, address: RuntimeAddr) -> Option<StackRange> {
         let _ = address;
         None
+    }
+}
+
+/// The code as it is in files.
+struct Files<'w>(&'w dyn World);
+
+impl Memory for Files<'_> {
+    fn read(&self, address: RuntimeAddr, into: &mut [u8]) -> Result<(), Unreadable> {
+        let found = self.0.code_in_file(address, into);
+        if found { Ok(()) } else { Err(Unreadable::new(address, "no file has code there")) }
     }
 }
 
@@ -375,7 +394,7 @@ impl<'w> Stepper<'w> {
         if interrupted {
             return Ok(CodeAddress::Instruction(value));
         }
-        if behind_call(arch, self.world.memory(), value) {
+        if behind_call(arch, self.world.memory(), value) || behind_call(arch, &Files(self.world), value) {
             return Ok(CodeAddress::Return(value));
         }
         // What begins a stack is put there, not called: a thread's start, or for unwinders alone the end of
