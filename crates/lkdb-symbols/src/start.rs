@@ -43,7 +43,7 @@ impl<'d> Object<'d> {
     pub fn start(&self, address: LinkAddr) -> Result<Start, Error> {
         let Some(subject) = self.subject(address)? else { return Ok(self.bare(address)) };
         let at = subject.lines.at(address.0);
-        let assembly = at.is_some_and(|at| is_assembly(&subject.lines, at));
+        let assembly = at.is_some_and(|at| is_assembly(&subject.unit, &subject.lines, at));
         if at.is_some() && (subject.unit.locations_hold_at_entry() || assembly) {
             return Ok(Start { address, line: at.and_then(|at| declared(&subject.lines, at)) });
         }
@@ -57,7 +57,7 @@ impl<'d> Object<'d> {
     pub fn start_of_line(&self, address: LinkAddr) -> Result<Start, Error> {
         let Some(subject) = self.subject(address)? else { return Ok(self.bare(address)) };
         let at = subject.lines.at(address.0);
-        if at.is_some_and(|at| is_assembly(&subject.lines, at)) {
+        if at.is_some_and(|at| is_assembly(&subject.unit, &subject.lines, at)) {
             return Ok(Start { address, line: at.and_then(|at| declared(&subject.lines, at)) });
         }
         Ok(subject.skip(address))
@@ -102,9 +102,11 @@ fn piece(function: &Function<'_>) -> (u64, u64, u64) {
     (function.entry.0, end, function.highest().0)
 }
 
-fn is_assembly(lines: &Lines, at: LineAt) -> bool {
+/// Whether a line is of assembly source: headers are when they are included by such.
+fn is_assembly(unit: &Unit<'_>, lines: &Lines, at: LineAt) -> bool {
     let name = lines.files.get(at.file).map_or("", |file| &*file.name);
     [".s", ".S", ".sx"].into_iter().any(|suffix| name.ends_with(suffix))
+        || (unit.is_assembly() && !name.ends_with(".c"))
 }
 
 fn declared(lines: &Lines, at: LineAt) -> Option<Declared> {
@@ -134,7 +136,7 @@ impl<'d> Subject<'_, 'd> {
 
     /// Where the compiler says that the prologue ends.
     fn marked(&self) -> Option<u64> {
-        let at = self.lines.at(self.entry).filter(|at| !is_assembly(&self.lines, *at))?;
+        let at = self.lines.at(self.entry).filter(|at| !is_assembly(&self.unit, &self.lines, *at))?;
         let rows = &self.lines.files.get(at.file)?.rows;
         let first = rows.partition_point(|row| row.address < self.entry);
         let mut inside = rows.get(first..)?.iter().take_while(|row| row.address <= self.end);
@@ -179,7 +181,8 @@ impl<'d> Subject<'_, 'd> {
         let rows = self.lines.files.get(first.file).map_or(&[][..], |file| &file.rows);
         let at = rows.iter().position(|row| row.address == first.start && row.line != 0);
         let next = at.and_then(|at| rows.get(at + 1));
-        !is_assembly(&self.lines, first) && next.is_some_and(|row| row.line != 0 && row.address == self.entry)
+        !is_assembly(&self.unit, &self.lines, first)
+            && next.is_some_and(|row| row.line != 0 && row.address == self.entry)
     }
 
     fn is_inlined(&self, address: u64) -> bool {

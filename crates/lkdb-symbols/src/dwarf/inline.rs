@@ -52,7 +52,33 @@ pub(super) fn list<'d>(
     Ok(found)
 }
 
+/// A function's code, or a copy of it in another function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instance {
+    /// Its DIE.
+    pub die: DieRef,
+    /// Its first instruction.
+    pub entry: LinkAddr,
+    /// It is a copy in another function.
+    pub inlined: bool,
+}
+
 impl<'d> Dwarf<'d> {
+    /// Every place of a unit where the code of a function of this name is: its own and its inlined copies,
+    /// in the order of the DIEs, in which gdb lists them.
+    ///
+    /// # Errors
+    /// When the unit's DIEs are damaged.
+    pub fn instances_of(&self, unit: UnitId, name: &str) -> Result<Vec<Instance>, Error> {
+        let copies = self.inlined_copies_of(unit, name)?;
+        let inlined = copies.iter().map(|copy| Instance { die: copy.die, entry: copy.entry, inlined: true });
+        let own = self.functions(unit)?.into_iter().filter(|function| function.name == name);
+        let own = own.map(|own| Instance { die: own.die, entry: own.entry, inlined: false });
+        let mut found: Vec<Instance> = inlined.chain(own).collect();
+        found.sort_by_key(|instance| instance.die.offset.0);
+        Ok(found)
+    }
+
     /// Every place of a unit where a function was inlined.
     ///
     /// # Errors

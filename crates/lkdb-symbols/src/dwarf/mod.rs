@@ -27,10 +27,10 @@ use gimli::{DebugInfoOffset, EndianSlice, LittleEndian, SectionId, UnitOffset};
 use lkdb_base::LinkAddr;
 
 pub use callsite::{CallParameter, CallSite};
-pub use describe::{DescribeError, Described, Describer};
+pub use describe::{DescribeError, Described, Describer, Length};
 pub use follow::{Declared, Found};
 pub use function::{Function, FunctionRange};
-pub use inline::InlinedCopy;
+pub use inline::{InlinedCopy, Instance};
 pub use line::{LineAt, LinePlaces, LineSpan, Lines, Row, SourceFile, UnitFile};
 pub use location::{Constant, Expression, ListEntry, LocationDescription, LocationList};
 pub use scope::{Block, Declaration, DeclarationKind, Inlined, Scopes};

@@ -93,6 +93,18 @@ impl<'d> Block<'d> {
         LinkAddr(self.ranges.first().map_or(0, |range| range.begin))
     }
 
+    /// Its declarations in the order in which gdb lists them: the source's in a function, in other blocks
+    /// that of gdb's hash table of names.
+    #[must_use]
+    pub fn listed(&self) -> Vec<&Declaration<'d>> {
+        let mut found: Vec<_> = self.symbols.iter().collect();
+        if self.parent.is_some() && self.inlined.is_none() {
+            let buckets = u32::try_from(found.len() / 5 + 1).unwrap_or(1);
+            found.sort_by_key(|declared| hash(declared.name) % buckets);
+        }
+        found
+    }
+
     /// Whether an address is in it.
     #[must_use]
     pub fn covers(&self, address: LinkAddr) -> bool {
@@ -440,4 +452,40 @@ fn list<'d>(unit: &Unit<'d>, parent: UnitOffset) -> Result<Vec<Entry<'d>>, Error
         Ok(true)
     })?;
     Ok(found)
+}
+
+/// gdb's hash of a name: each letter times 67 on, letters of either case alike. Names that look like those
+/// of Ada are hashed by their last part (`a__b`) and without what stands behind `.`, `$` or `X`.
+fn hash(name: &str) -> u32 {
+    let next = |hash: u32, byte: u8| {
+        hash.wrapping_mul(67).wrapping_add(u32::from(byte.to_ascii_lowercase())).wrapping_sub(113)
+    };
+    let whole = || name.bytes().fold(0, next);
+    let ada = name.strip_prefix("_ada_");
+    if name.starts_with('_') && ada.is_none() {
+        return whole();
+    }
+    let mut rest = ada.unwrap_or(name).as_bytes();
+    let (mut hash, mut first) = (0, ada.is_none());
+    while let Some((byte, behind)) = rest.split_first() {
+        match byte {
+            b'$' | b'.' | b'X' if first => return whole(),
+            b'$' | b'.' | b'X' => return hash,
+            b' ' | b'(' => return whole(),
+            b'_' if !first && behind.first() == Some(&b'_') => {
+                if !matches!(behind.get(1), Some(b'a'..=b'z' | b'O')) {
+                    return hash;
+                }
+                hash = 0;
+                rest = behind.get(1..).unwrap_or_default();
+                continue;
+            }
+            b'T' if behind == b"KB" => return hash,
+            _ => {}
+        }
+        hash = next(hash, *byte);
+        rest = behind;
+        first = false;
+    }
+    hash
 }

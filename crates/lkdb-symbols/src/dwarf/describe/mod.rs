@@ -19,8 +19,19 @@ use super::{
 pub struct Described {
     /// What comes after "is".
     pub text: String,
-    /// The thing's length is said as well.
-    pub sized: bool,
+    /// Which length is said behind it.
+    pub length: Length,
+}
+
+/// The length that is said with a location.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// None.
+    Unsaid,
+    /// That of the declaration's type; none where it has none.
+    OfType,
+    /// So many bytes: labels and functions have types of gdb's own making.
+    Bytes(u64),
 }
 
 /// Why a location cannot be put in words.
@@ -62,18 +73,20 @@ impl<'d> Describer<'_, 'd> {
     /// # Errors
     /// When its location is damaged.
     pub fn in_scope(&self, declared: &Declaration<'d>, entry: LinkAddr) -> Result<Described, DescribeError> {
-        let sized = |text: String| Ok(Described { text, sized: true });
-        let plain = |text: &str| Ok(Described { text: text.to_owned(), sized: false });
+        let sized = |text: String| Ok(Described { text, length: Length::OfType });
+        let plain = |text: &str| Ok(Described { text: text.to_owned(), length: Length::Unsaid });
         let location = match &declared.kind {
             DeclarationKind::Parameter(location) | DeclarationKind::Variable(location) => location,
             DeclarationKind::Label(Some(at)) => {
-                return sized(format!("a label at address {}", self.shown(*at)));
+                let text = format!("a label at address {}", self.shown(*at));
+                return Ok(Described { text, length: Length::Bytes(8) });
             }
             DeclarationKind::Label(None) => return plain("optimized out"),
             DeclarationKind::Typedef | DeclarationKind::Tag => return plain("a typedef"),
             DeclarationKind::Enumerator(value) => return sized(number(*value)),
             DeclarationKind::Function(at) => {
-                return sized(format!("a function at address {}", self.shown(*at)));
+                let text = format!("a function at address {}", self.shown(*at));
+                return Ok(Described { text, length: Length::Bytes(1) });
             }
         };
         match location {
