@@ -169,6 +169,6 @@ impl<'d> Lister<'_, '_, 'd> {
             let entry = unit.entry(UnitOffset(usize::try_from(offset).ok()?)).ok()?;
             dwarf.name_of(&unit, &entry).ok()?
         };
-        format!("<{} [{offset:#x}]>", name().unwrap_or("void"))
+        format!("<{} [{offset:#x}]>", crate::types::canonical_name(name().unwrap_or("void")))
     }
 }
