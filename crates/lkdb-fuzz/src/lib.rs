@@ -14,14 +14,14 @@ mod line;
 mod symbols;
 
 pub use image::{archive, compress, config, kernel, modules};
-pub use line::{agent, packet, target_xml};
+pub use line::{agent, packet, stub, target_xml};
 pub use symbols::{elf, system_map};
 
 /// What a target is: it returns, or panics, which is a find.
 pub type Target = fn(&[u8]);
 
 /// Each target by its name, which is that of its folder of seeds too.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("agent", agent),
     ("archive", archive),
     ("compress", compress),
@@ -30,6 +30,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("kernel", kernel),
     ("modules", modules),
     ("packet", packet),
+    ("stub", stub),
     ("system_map", system_map),
     ("target_xml", target_xml),
 ];

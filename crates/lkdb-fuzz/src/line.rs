@@ -1,9 +1,15 @@
-//! Lines: the agent's frames, the stub's packets and its description of registers.
+//! Lines: the agent's frames, the stub's packets, its description of registers, and a whole session with one.
+
+use std::io::Write;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use lkdb_agent::frame::{Decoder, Encoder, Event};
 use lkdb_agent::message::{Message, Report, Request};
+use lkdb_base::RuntimeAddr;
 use lkdb_target::packet::{self, Event as PacketEvent};
-use lkdb_target::{Error, RegisterLayout, Stop};
+use lkdb_target::{BreakpointKind, Error, RegisterLayout, Stop, Stub, Thread};
 
 /// The agent's line, both directions. The pieces that bytes come in make no difference, and a message
 /// that was read is written and read again as the same.
@@ -76,4 +82,38 @@ pub fn target_xml(data: &[u8]) {
         end += register.bytes();
         assert!(layout.find(&register.name).is_some());
     }
+}
+
+/// A client's session with a stub that says `data` whatever it is asked, and then hangs up: it ends at once.
+pub fn stub(data: &[u8]) {
+    // A socket's buffer takes this much.
+    const MOST: usize = 64 << 10;
+    let Ok((ours, theirs)) = UnixStream::pair() else { return };
+    let said = data.get(..MOST).unwrap_or(data);
+    if (&theirs).write_all(said).and_then(|()| theirs.shutdown(Shutdown::Write)).is_err() {
+        return;
+    }
+    let began = Instant::now();
+    if let Ok(mut stub) = Stub::new(ours) {
+        let _ = session(&mut stub);
+    }
+    assert!(began.elapsed() < Duration::from_secs(4), "it waited for a stub that had hung up");
+}
+
+fn session(stub: &mut Stub) -> lkdb_target::Result<()> {
+    let mut bytes = [0; 3000];
+    stub.why()?;
+    let threads = stub.threads()?;
+    stub.layout()?;
+    let few = threads.get(..4).unwrap_or(&threads);
+    stub.registers_of(few)?;
+    let _ = stub.register_of(few, "rip");
+    let _ = stub.read_memory(RuntimeAddr(0xffff_ffff_8100_0000), &mut bytes);
+    let _ = stub.physical()?.close();
+    let _ = stub.insert(BreakpointKind::Hardware, RuntimeAddr(0x1000), 1);
+    let _ = stub.step_masks();
+    let _ = stub.monitor("info version");
+    stub.step(few.first().copied().unwrap_or(Thread(1)), true)?;
+    stub.wait(Duration::from_secs(1))?;
+    stub.remove_all()
 }

@@ -385,8 +385,11 @@ impl Memory for GuestMemory {
             _ => None,
         };
         let asked = by_stub.map(|cpu| self.guest.ask(Source::Virtual(cpu), address.0, into));
+        if let Some(Ok(())) = asked {
+            return Ok(());
+        }
         match (asked, self.space()) {
-            (Some(Ok(())), _) => Ok(()),
+            (Some(Ok(())), None) => Ok(()),
             // It knows where the walk ended, and of the kernel's half.
             (_, Some(space)) => self.read_by_walk(&space, address, into),
             (Some(Err((address, why))), None) => Err(Unreadable::new(RuntimeAddr(address), why)),

@@ -21,6 +21,8 @@ pub enum Reply {
     Acknowledge,
     /// Does nothing at all.
     Silence,
+    /// Sends these bytes as they are and closes the connection.
+    Cut(Vec<u8>),
     /// Closes the connection.
     Close,
 }
@@ -56,6 +58,10 @@ pub fn start(mut answer: impl FnMut(&str) -> Reply + Send + 'static) -> (UnixStr
                 }
                 Reply::Acknowledge => (true, Vec::new()),
                 Reply::Silence => continue,
+                Reply::Cut(bytes) => {
+                    let _ = stream.write_all(&bytes);
+                    return;
+                }
                 Reply::Close => return,
             };
             if acknowledge && request != "\x03" && stream.write_all(b"+").is_err() {

@@ -13,6 +13,10 @@ const LARGE: u64 = 1 << 7;
 const NO_EXECUTE: u64 = 1 << 63;
 const FRAME: u64 = 0x000f_ffff_ffff_f000;
 
+/// Below a large page's address, above its attribute index (bit 12).
+const RESERVED_2M: u64 = 0x001f_e000;
+const RESERVED_1G: u64 = 0x3fff_e000;
+
 /// `cr0.PG`: paging is on.
 const CR0_PAGING: u64 = 1 << 31;
 /// `cr4.LA57`: five levels.
@@ -45,7 +49,8 @@ fn entry(entry: u64, level: u8) -> Entry {
         Rights { write: entry & WRITE != 0, user: entry & USER != 0, execute: entry & NO_EXECUTE == 0 };
     match level {
         1 => Entry::Page(at, rights),
-        2 | 3 if entry & LARGE != 0 => Entry::Page(at, rights),
+        2 if entry & LARGE != 0 && entry & RESERVED_2M == 0 => Entry::Page(at, rights),
+        3 if entry & LARGE != 0 && entry & RESERVED_1G == 0 => Entry::Page(at, rights),
         _ if entry & LARGE != 0 => Entry::Reserved,
         _ => Entry::Table(at, rights),
     }

@@ -1,42 +1,12 @@
 //! The client against a scripted stub: honest answers, then every way of not giving one.
 
-#![allow(clippy::unwrap_used)] // tests
-
 use std::time::{Duration, Instant};
 
 use lkdb_base::{PhysAddr, RuntimeAddr};
 use lkdb_target::{BreakpointKind, Error, Stop, Stub, Thread};
 use lkdb_testkit::stub::{Reply, start};
 
-const SUPPORTED: &str = "PacketSize=1000;qXfer:features:read+;vContSupported+;multiprocess+";
-const XML: &str = "<target><architecture>i386:x86-64</architecture>\
-    <reg name=\"rax\" bitsize=\"64\"/><reg name=\"rip\" bitsize=\"64\"/></target>";
-
-/// What QEMU answers, as far as these tests ask.
-fn honest(request: &str) -> Reply {
-    match request {
-        _ if request.starts_with("qSupported") => Reply::text(SUPPORTED),
-        _ if request.starts_with("qXfer:features:read:target.xml:0,") => {
-            Reply::Packet(format!("l{XML}").into())
-        }
-        "?" => Reply::text("T05thread:01;"),
-        "g" => Reply::text("01000000000000000200000000000000"),
-        "p1" => Reply::text("0200000000000000"),
-        "qfThreadInfo" => Reply::text("m01,02"),
-        "qsThreadInfo" => Reply::text("l"),
-        "qqemu.PhyMemMode" => Reply::text("0"),
-        "qqemu.sstepbits" => Reply::text("ENABLE=1,NOIRQ=2,NOTIMER=4"),
-        "qqemu.sstep" => Reply::text("0x7"),
-        "vCont;c" | "vCont;s:1" => Reply::text("T05thread:02;"),
-        "mdead,4" => Reply::text("E14"),
-        _ if request.starts_with('m') => {
-            let length = request.split(',').nth(1).and_then(|length| usize::from_str_radix(length, 16).ok());
-            Reply::Packet("ab".repeat(length.unwrap_or_default()).into())
-        }
-        _ if request.starts_with(['H', 'Z', 'z', 'M', 'P', 'D', 'Q']) => Reply::text("OK"),
-        _ => Reply::text(""),
-    }
-}
+use crate::honest::{SUPPORTED, honest};
 
 #[test]
 fn an_honest_stub_is_understood() {
@@ -50,7 +20,9 @@ fn an_honest_stub_is_understood() {
     assert_eq!(stub.read_register(Thread(2), "rip").unwrap(), [2, 0, 0, 0, 0, 0, 0, 0]);
     let masks = stub.step_masks().unwrap();
     assert_eq!((masks.bits[1].clone(), masks.set), (("NOIRQ".to_owned(), 2), 7));
+    assert_eq!(stub.monitor("info version").unwrap(), "7.2");
     stub.insert(BreakpointKind::Hardware, RuntimeAddr(0xffff_ffff_8100_0000), 1).unwrap();
+    assert_eq!(stub.inserted().len(), 1);
     stub.step(Thread(1), false).unwrap();
     let stop = stub.wait(Duration::from_secs(5)).unwrap();
     assert!(matches!(stop, Stop::Signal { thread: Some(Thread(2)), .. }));
@@ -59,6 +31,8 @@ fn an_honest_stub_is_understood() {
     let selections = requests.iter().filter(|request| request.starts_with("Hg")).count();
     assert_eq!(selections, 1, "the CPU is chosen once: {requests:?}");
     assert!(requests.contains(&"Z1,ffffffff81000000,1".to_owned()));
+    // Nothing stays behind.
+    assert!(requests.contains(&"z1,ffffffff81000000,1".to_owned()));
     // It said that it names processes.
     assert_eq!(requests.last().map(String::as_str), Some("D;1"));
 }
