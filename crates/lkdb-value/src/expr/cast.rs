@@ -78,7 +78,7 @@ impl Evaluator<'_> {
 
     fn set_convenience(&self, name: &std::rc::Rc<str>, from: &Value) -> Result<Value, Error> {
         match self.mode {
-            Mode::Types => Ok(from.clone()),
+            Mode::Types => Ok(Value::void()),
             Mode::Read => refuse("This expression may not change anything here."),
             Mode::Write(writer) => {
                 let (ty, bytes) = from.bytes(self.context)?;

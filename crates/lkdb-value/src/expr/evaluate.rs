@@ -153,7 +153,7 @@ impl Evaluator<'_> {
             Expr::SizeOf(inner) => self.size_of(type_of(inner, self.context)?),
             Expr::AlignOf(ty) => {
                 let alignment = self.types.alignment(resolve_type(ty, self.context)?)?;
-                self.number(Number::Int(i128::from(alignment)), self.types.known("unsigned long"))
+                self.int(i128::from(alignment))
             }
             Expr::Repeat(first, count) => self.repeat(&self.value(first)?, &self.value(count)?),
             Expr::Assign(to, from) => self.assign(&self.value(to)?, &self.value(from)?),
@@ -259,8 +259,8 @@ impl Evaluator<'_> {
     }
 
     fn size_of(&self, ty: TypeId) -> Result<Value, Error> {
-        let size = self.types.size(ty)?;
-        self.number(Number::Int(i128::from(size)), self.types.known("unsigned long"))
+        // An int, as gdb has it, so that differences of sizes may be negative.
+        self.int(i128::from(self.types.size(ty)?))
     }
 
     fn cast_to(&self, ty: &TypeName, inner: &Expr) -> Result<Value, Error> {

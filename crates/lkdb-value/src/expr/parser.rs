@@ -237,6 +237,9 @@ impl Parser<'_> {
                 if self.sign() == Some("(") && self.type_starts(1) {
                     return Ok(Expr::SizeOfType(self.bracketed_type()?));
                 }
+                if self.type_starts(0) {
+                    return Err(self.syntax());
+                }
                 Ok(Expr::SizeOf(Box::new(self.unary()?)))
             }
             "_Alignof" | "alignof" => {

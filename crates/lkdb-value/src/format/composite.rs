@@ -16,7 +16,8 @@ const MOST_DEPTH: u64 = 100;
 
 impl Printer<'_> {
     fn too_deep(&mut self, depth: u64) -> bool {
-        let deep = depth >= self.settings.max_depth.unwrap_or(MOST_DEPTH).min(MOST_DEPTH);
+        let most = self.settings.max_depth.unwrap_or(MOST_DEPTH).saturating_add(self.uncounted);
+        let deep = depth >= most.min(MOST_DEPTH);
         if deep {
             self.out.push_str("{...}");
         }
@@ -71,11 +72,19 @@ impl Printer<'_> {
     fn member(&mut self, node: Node, member: &Member, depth: u64) -> Result<(), Error> {
         let bits = member.bit_size.map(|count| Bits { first: member.bit_offset % 8, count });
         let offset = node.offset.saturating_add(member.bit_offset / 8);
-        self.node(Node { ty: member.ty, offset, bits }, depth + 1)
+        let uncounted = self.uncounted;
+        self.uncounted += u64::from(member.name.is_none());
+        self.node(Node { ty: member.ty, offset, bits }, depth + 1)?;
+        self.uncounted = uncounted;
+        Ok(())
     }
 
     pub(super) fn array(&mut self, node: Node, element: TypeId, count: u64, depth: u64) -> Result<(), Error> {
         let size = self.types.size(element)?;
+        let width = self.types.text_width(element)?;
+        if width.is_none() && self.too_deep(depth) {
+            return Ok(());
+        }
         if size == 0 || count == 0 {
             // Of no length that is known: like a pointer to its first element.
             return match self.address(node.offset) {
@@ -98,7 +107,7 @@ impl Printer<'_> {
             self.characters(node, count, width, prefix);
             return Ok(());
         }
-        if self.too_deep(depth) {
+        if width.is_some() && self.too_deep(depth) {
             return Ok(());
         }
         self.out.push('{');
@@ -147,7 +156,7 @@ impl Printer<'_> {
             let offset = node.offset.saturating_add(at.saturating_mul(size));
             let run = self.run(offset, size, count - at);
             self.node(Node { ty: element, offset, bits: None }, depth + 1)?;
-            if run >= threshold {
+            if run > threshold {
                 _ = write!(self.out, " <repeats {run} times>");
                 at += run;
                 things = things.saturating_add(threshold.max(1));

@@ -34,13 +34,13 @@ pub struct Examine {
     pub letter: Letter,
     /// The last size; none after strings of plain characters.
     pub size: Option<Size>,
-    /// Where the next one begins.
-    pub next: RuntimeAddr,
+    /// Where the next one begins; none before the first.
+    pub next: Option<RuntimeAddr>,
 }
 
 impl Default for Examine {
     fn default() -> Self {
-        Self { letter: Letter::Hex, size: Some(Size::Word), next: RuntimeAddr(0) }
+        Self { letter: Letter::Hex, size: Some(Size::Word), next: None }
     }
 }
 
@@ -121,17 +121,19 @@ impl Examine {
         let (letter, size) = self.complete(spec);
         let mut run =
             Run { context, settings, disassembler, letter, size: size.unwrap_or(Size::Byte), explicit: size };
-        let from = start.unwrap_or(self.next);
+        let failed = |error: &str| Examined {
+            lines: Vec::new(),
+            last: None,
+            error: Some(Error::Operation(error.into())),
+        };
+        let Some(from) = start.or(self.next) else {
+            return failed("Argument required (starting display address).");
+        };
         let count = spec.count.unwrap_or(1);
         let (from, count) = match (count, letter) {
             (0.., _) => (from, count.unsigned_abs()),
             (_, Letter::Text | Letter::Instruction) => {
-                let error = "Only units of a fixed size are examined backwards.";
-                return Examined {
-                    lines: Vec::new(),
-                    last: None,
-                    error: Some(Error::Operation(error.into())),
-                };
+                return failed("Only units of a fixed size are examined backwards.");
             }
             _ => {
                 let back = count.unsigned_abs().wrapping_mul(run.size.bytes());
@@ -139,7 +141,7 @@ impl Examine {
             }
         };
         let (examined, next) = run.lines(from, count.min(MOST_UNITS));
-        self.next = if spec.count.is_some_and(|count| count < 0) { from } else { next };
+        self.next = Some(if spec.count.is_some_and(|count| count < 0) { from } else { next });
         self.letter = letter;
         self.size = if letter == Letter::Text { Some(Size::Byte) } else { size };
         examined
@@ -173,7 +175,7 @@ impl Run<'_> {
                 true => "   ",
                 false => "",
             };
-            let symbol = self.context.symbol_at(at).filter(|_| self.settings.symbol);
+            let symbol = self.context.symbol_at(at);
             let mut line = ExaminedLine { address: format!("{:#x}", at.0), symbol, mark, units: Vec::new() };
             for _ in 0..left.min(per_line) {
                 match self.unit(at) {
@@ -228,7 +230,7 @@ impl Run<'_> {
                 let bytes = probe.get_mut(..usize::try_from(length).unwrap_or(8)).unwrap_or_default();
                 self.context.memory().read(at, bytes)?;
                 let value = Value::literal(ty, &*bytes);
-                Ok((print_formatted(&value, self.context, self.settings, letter)?, length, ty))
+                Ok((print_formatted(&value, self.context, letter)?, length, ty))
             }
         }
     }

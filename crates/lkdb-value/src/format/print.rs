@@ -34,6 +34,9 @@ pub fn print(
     let bare = types.bare(value.ty)?;
     let contents = match &*bare {
         Type::Void => return Ok("void".into()),
+        Type::Function(_) if !matches!(format, None | Some(Letter::Text)) => {
+            return first_byte(value, context, format);
+        }
         Type::Function(_) => Contents { bytes: [].into(), gaps: Vec::new(), address: value.address() },
         Type::Composite(one) if one.declaration => return Ok("<incomplete type>".into()),
         _ => value.read(context)?,
@@ -43,7 +46,8 @@ pub fn print(
         let gone = if gap.why.is_none() { "(synthetic pointer)" } else { "<optimized out>" };
         return Ok(gone.into());
     }
-    let mut printer = Printer { context, types, settings, format, contents: &contents, out: String::new() };
+    let mut printer =
+        Printer { context, types, settings, format, contents: &contents, out: String::new(), uncounted: 0 };
     let bits = value.bits.map(|bits| Bits { first: 0, count: bits.count });
     let node = Node { ty: value.ty, offset: 0, bits };
     printer.outermost(node, &bare)?;
@@ -54,16 +58,25 @@ pub fn print(
 ///
 /// # Errors
 /// As [`print`].
-pub fn print_formatted(
-    value: &Value,
-    context: &dyn Context,
-    settings: &Settings,
-    letter: Letter,
-) -> Result<String, Error> {
+pub fn print_formatted(value: &Value, context: &dyn Context, letter: Letter) -> Result<String, Error> {
     let contents = value.read(context)?;
     let signed = crate::value::is_signed(context, value.ty)?;
-    let fill = Scalar { bytes: &contents.bytes, signed, float: false, bits: None, fill: true };
-    Ok(fill.format(letter, context, settings.symbol))
+    let fill = Scalar { bytes: &contents.bytes, signed, float: false, fill: true };
+    Ok(fill.format(letter, context))
+}
+
+/// A function in a format is, to gdb, a value of one byte.
+fn first_byte(value: &Value, context: &dyn Context, format: Option<Letter>) -> Result<String, Error> {
+    match format {
+        Some(Letter::Character | Letter::Address) => {
+            Err(Error::Operation("Value can't be converted to integer.".into()))
+        }
+        _ => {
+            let ty = Types(context.types()).known("unsigned char");
+            let format = if format == Some(Letter::Float) { Some(Letter::Decimal) } else { format };
+            print(&value.retyped(ty), context, &Settings::default(), format)
+        }
+    }
 }
 
 /// A part of the contents with its type.
@@ -83,6 +96,8 @@ pub(super) struct Printer<'a> {
     pub(super) format: Option<Letter>,
     pub(super) contents: &'a Contents,
     pub(super) out: String,
+    /// Levels that do not count: anonymous structs and unions are at their parents' depth.
+    pub(super) uncounted: u64,
 }
 
 impl Printer<'_> {
@@ -134,14 +149,14 @@ impl Printer<'_> {
                 let name = crate::type_text(self.context, node.ty);
                 _ = write!(self.out, "{{{name}}} ");
                 let address = self.address(node.offset).unwrap_or(RuntimeAddr(0));
-                self.put_address(address);
+                self.put_symbolic(address);
             }
             Type::Array { element, count, .. } => {
                 self.array(node, *element, count.fixed().unwrap_or(0), depth)?;
             }
             Type::Composite(composite) => self.composite(node, composite, depth)?,
             Type::Base(base) => self.base(node, base)?,
-            Type::Enum(one) => self.enumeration(node, one),
+            Type::Enum(one) => self.enumeration(node, one)?,
             Type::Pointer { size, target } => self.pointer(node, *size, *target)?,
             // `strip` went through these.
             Type::Typedef { .. } | Type::Qualified { .. } => self.out.push_str("<incomplete type>"),
@@ -172,11 +187,16 @@ impl Printer<'_> {
         raw.to_le_bytes().into_iter().take(usize::try_from(size).unwrap_or(16)).collect()
     }
 
-    fn formatted(&mut self, node: Node, bytes: &[u8], letter: Letter, signed: bool, float: bool) {
-        let bits = node.bits.map(|bits| bits.count);
-        let scalar = Scalar { bytes, signed, float, bits, fill: false };
-        let text = scalar.format(letter, self.context, self.settings.symbol);
+    fn formatted(&mut self, bytes: &[u8], letter: Letter, signed: bool, float: bool) -> Result<(), Error> {
+        if bytes.len() > 8 && !float && matches!(letter, Letter::Character | Letter::Address) {
+            return Err(Error::Operation(
+                "That operation is not available on integers of more than 8 bytes.".into(),
+            ));
+        }
+        let scalar = Scalar { bytes, signed, float, fill: false };
+        let text = scalar.format(letter, self.context);
         self.out.push_str(&text);
+        Ok(())
     }
 
     /// The format that scalars are to have: none for `s`, which is about text.
@@ -189,14 +209,13 @@ impl Printer<'_> {
         let float = base.encoding == Encoding::Float;
         let bytes = self.scalar_bytes(node, base.size, signed);
         if let Some(letter) = self.letter() {
-            self.formatted(node, &bytes, letter, signed, float);
-            return Ok(());
+            return self.formatted(&bytes, letter, signed, float);
         }
         if float {
             self.out.push_str(&float::decode(&bytes).text());
             return Ok(());
         }
-        let scalar = Scalar { bytes: &bytes, signed, float, bits: None, fill: false };
+        let scalar = Scalar { bytes: &bytes, signed, float, fill: false };
         if base.encoding == Encoding::Boolean {
             let text = match scalar.decimal(false).as_str() {
                 "0" => "false".to_owned(),
@@ -215,21 +234,20 @@ impl Printer<'_> {
         Ok(())
     }
 
-    fn enumeration(&mut self, node: Node, ty: &Enum) {
+    fn enumeration(&mut self, node: Node, ty: &Enum) -> Result<(), Error> {
         let bytes = self.scalar_bytes(node, ty.size, ty.signed);
         if let Some(letter) = self.letter() {
-            self.formatted(node, &bytes, letter, ty.signed, false);
-            return;
+            return self.formatted(&bytes, letter, ty.signed, false);
         }
         let value = extract(&bytes, 0, bytes.len() as u64 * 8, ty.signed);
         self.out.push_str(&enumerator(ty, value));
+        Ok(())
     }
 
     fn pointer(&mut self, node: Node, size: u64, target: TypeId) -> Result<(), Error> {
         let bytes = self.scalar_bytes(node, size, false);
         if let Some(letter) = self.letter() {
-            self.formatted(node, &bytes, letter, false, false);
-            return Ok(());
+            return self.formatted(&bytes, letter, false, false);
         }
         let raw = extract(&bytes, 0, bytes.len() as u64 * 8, false);
         let address = RuntimeAddr(u64::try_from(raw & i128::from(u64::MAX)).unwrap_or(0));
@@ -239,9 +257,15 @@ impl Printer<'_> {
     /// An address, and what a pointer shows of what is there.
     pub(super) fn pointed(&mut self, address: RuntimeAddr, target: TypeId) -> Result<(), Error> {
         let before = self.out.len();
+        if matches!(&*self.types.bare(target)?, Type::Function(_)) {
+            self.put_symbolic(address);
+            return Ok(());
+        }
         self.put_address(address);
         let written = self.out.len() > before;
-        let Some((width, prefix)) = self.types.text_width(target)?.filter(|_| address.0 != 0) else {
+        let Some((width, prefix)) =
+            self.types.text_width(target)?.filter(|_| address.0 != 0 && self.letter().is_none())
+        else {
             return Ok(());
         };
         if written {
@@ -252,13 +276,19 @@ impl Printer<'_> {
         Ok(())
     }
 
-    /// `0xffffffff81000000 <_text>`.
-    pub(super) fn put_address(&mut self, address: RuntimeAddr) {
-        if self.settings.address {
+    /// What a data pointer holds: its address, and the symbol if that is wanted.
+    fn put_address(&mut self, address: RuntimeAddr) {
+        if self.settings.symbol {
+            self.put_symbolic(address);
+        } else if self.settings.address {
             _ = write!(self.out, "{:#x}", address.0);
         }
-        if !self.settings.symbol {
-            return;
+    }
+
+    /// `0xffffffff81000000 <_text>`.
+    fn put_symbolic(&mut self, address: RuntimeAddr) {
+        if self.settings.address {
+            _ = write!(self.out, "{:#x}", address.0);
         }
         if let Some(symbol) = self.context.symbol_at(address) {
             let space = if self.settings.address { " " } else { "" };
@@ -308,10 +338,7 @@ pub(super) fn enumerator(ty: &Enum, value: i128) -> String {
     if names.is_empty() { "0".into() } else { format!("({})", names.join(" | ")) }
 }
 
-/// Whether values may be flags together: none negative, and the bits of each side by side.
+/// Whether values may be flags together: each of one bit or none.
 fn is_flags(ty: &Enum) -> bool {
-    ty.values.iter().all(|(_, value)| {
-        let run = value >> value.trailing_zeros().min(127);
-        *value >= 0 && (*value == 0 || (run & (run + 1)) == 0)
-    })
+    ty.values.iter().all(|(_, value)| *value >= 0 && value.count_ones() < 2)
 }

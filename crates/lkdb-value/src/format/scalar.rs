@@ -16,8 +16,6 @@ pub(super) struct Scalar<'a> {
     pub(super) signed: bool,
     /// A floating point number.
     pub(super) float: bool,
-    /// As many bits as a bit field has.
-    pub(super) bits: Option<u64>,
     /// Hexadecimal and binary numbers are filled to the full width.
     pub(super) fill: bool,
 }
@@ -42,19 +40,12 @@ impl Scalar<'_> {
     }
 
     /// In this format.
-    pub(super) fn format(&self, letter: Letter, context: &dyn Context, symbols: bool) -> String {
-        if self.float && !matches!(letter, Letter::Float | Letter::Text) {
-            #[expect(clippy::cast_possible_truncation, reason = "gdb shows the whole part of a number")]
-            let whole = float::decode(self.bytes).to_f64().trunc() as i128;
-            let bytes: Vec<u8> = whole.to_le_bytes().into_iter().take(self.bytes.len()).collect();
-            let whole = Scalar { bytes: &bytes, signed: true, float: false, ..*self };
-            return whole.format(letter, context, symbols);
+    pub(super) fn format(&self, letter: Letter, context: &dyn Context) -> String {
+        if self.float && matches!(letter, Letter::Character | Letter::Address) {
+            let bytes = whole(float::decode(self.bytes).to_f64()).to_le_bytes();
+            return Scalar { bytes: &bytes, signed: true, float: false, ..*self }.format(letter, context);
         }
         let raw = self.raw();
-        let raw = match self.bits {
-            Some(bits @ 1..=127) if !matches!(letter, Letter::Decimal) => raw & !(u128::MAX << bits),
-            _ => raw,
-        };
         let digits = |per_digit: u64| usize::try_from(self.width().div_ceil(per_digit)).unwrap_or(0);
         match letter {
             Letter::Hex if self.fill => format!("0x{raw:0width$x}", width = digits(4)),
@@ -62,7 +53,6 @@ impl Scalar<'_> {
             Letter::Hex => format!("0x{raw:x}"),
             Letter::Binary if self.fill => format!("{raw:0width$b}", width = digits(1)),
             Letter::Binary => format!("{raw:b}"),
-            Letter::Octal if self.fill => format!("0{raw:0width$o}", width = digits(3)),
             Letter::Octal if raw == 0 => "0".into(),
             Letter::Octal => format!("0{raw:o}"),
             Letter::Decimal => self.decimal(true),
@@ -75,7 +65,7 @@ impl Scalar<'_> {
             Letter::Address => {
                 let address = if self.signed { self.number().cast_unsigned() } else { raw };
                 let address = u64::try_from(address & u128::from(u64::MAX)).unwrap_or(0);
-                match context.symbol_at(RuntimeAddr(address)).filter(|_| symbols) {
+                match context.symbol_at(RuntimeAddr(address)) {
                     Some(symbol) => format!("{address:#x} <{symbol}>"),
                     None => format!("{address:#x}"),
                 }
@@ -86,4 +76,10 @@ impl Scalar<'_> {
             Letter::Float | Letter::Text | Letter::Instruction => self.decimal(self.signed),
         }
     }
+}
+
+/// The whole part of a number, as far as 64 bits go; gdb takes what is no number for a large one.
+#[expect(clippy::cast_possible_truncation, reason = "saturates")]
+fn whole(value: f64) -> i64 {
+    if value.is_nan() { i64::MAX } else { value.trunc() as i64 }
 }

@@ -169,6 +169,9 @@ impl Settings {
             let end = behind.find(char::is_whitespace).unwrap_or(behind.len());
             let (value, after) = behind.split_at(end);
             let takes_number = matches!(name, "elements" | "repeats" | "max-depth");
+            if takes_number && value.is_empty() {
+                break;
+            }
             if takes_number || !value.is_empty() && switch(value).is_some() {
                 settings.set(name, value)?;
                 rest = after.trim_start();
