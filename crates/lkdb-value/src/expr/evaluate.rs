@@ -259,6 +259,9 @@ impl Evaluator<'_> {
     }
 
     fn size_of(&self, ty: TypeId) -> Result<Value, Error> {
+        if matches!(&*self.types.bare(ty)?, Type::Array { count: Count::Open | Count::Variable, .. }) {
+            return Ok(Value::at(self.types.known("int"), Place::Gone(lkdb_symbols::Gone::OptimizedOut)));
+        }
         // An int, as gdb has it, so that differences of sizes may be negative.
         self.int(i128::from(self.types.size(ty)?))
     }

@@ -9,6 +9,7 @@ mod spec;
 mod text;
 
 pub use examine::{Disassembler, Examine, Examined, ExaminedLine};
+pub(crate) use print::{enumerator, string};
 pub use print::{print, print_formatted};
 pub use settings::Settings;
 pub use spec::{Letter, Size, Spec};

@@ -298,7 +298,7 @@ impl Printer<'_> {
 }
 
 /// A string in memory as it is printed, and how many characters were read, the zero among them.
-pub(super) fn string(
+pub(crate) fn string(
     context: &dyn Context,
     settings: &Settings,
     address: RuntimeAddr,
@@ -318,7 +318,7 @@ pub(super) fn string(
 }
 
 /// An enumeration's value: its name, the names of its flags, or a number.
-pub(super) fn enumerator(ty: &Enum, value: i128) -> String {
+pub(crate) fn enumerator(ty: &Enum, value: i128) -> String {
     if let Some((name, _)) = ty.values.iter().find(|(_, one)| *one == value) {
         return name.to_string();
     }
