@@ -286,8 +286,10 @@ impl<'d> Builder<'_, 'd> {
             constants::DW_TAG_lexical_block => self.lexical(unit, child, block, depth),
             constants::DW_TAG_inlined_subroutine => self.inlined(unit, child, block, depth),
             constants::DW_TAG_enumeration_type => {
+                let ty = DieRef { unit: unit.id, offset: child.offset() };
                 for value in list(unit, child.offset())? {
-                    self.declare(unit, &value, block)?;
+                    let value = self.dwarf.declaration(unit, &value)?;
+                    self.put(value.map(|value| Declaration { ty: Some(ty), ..value }), block);
                 }
                 self.declare(unit, child, block)
             }
@@ -301,12 +303,15 @@ impl<'d> Builder<'_, 'd> {
     }
 
     fn declare(&mut self, unit: &Rc<Unit<'d>>, entry: &Entry<'d>, block: usize) -> Result<(), Error> {
-        if let Some(declaration) = self.dwarf.declaration(unit, entry)?
-            && let Some(block) = self.blocks.get_mut(block)
-        {
-            block.symbols.push(declaration);
-        }
+        let declaration = self.dwarf.declaration(unit, entry)?;
+        self.put(declaration, block);
         Ok(())
+    }
+
+    fn put(&mut self, declaration: Option<Declaration<'d>>, block: usize) {
+        if let Some(block) = self.blocks.get_mut(block) {
+            block.symbols.extend(declaration);
+        }
     }
 
     fn lexical(

@@ -412,7 +412,9 @@ impl<'d> Unit<'d> {
         let mut entries =
             lists.ranges(offset, self.encoding(), self.low_pc, &addresses, self.addr_base).map_err(wrong)?;
         while let Some(range) = entries.next().map_err(wrong)? {
-            found.push(range);
+            if range.begin != 0 || !sections.nothing_at_zero() {
+                found.push(range);
+            }
         }
         Ok(found)
     }

@@ -57,6 +57,9 @@ impl SourceFile {
     /// The first row of a line, or of the next line that has one: its place in the rows, from `from` on.
     fn row_of(&self, line: u32, from: usize) -> Option<(usize, bool)> {
         let mut best: Option<(usize, u32)> = None;
+        if line == 0 {
+            return None;
+        }
         for (at, row) in self.rows.iter().enumerate().skip(from).filter(|(_, row)| row.statement) {
             if row.line == line {
                 return Some((at, true));
@@ -70,7 +73,7 @@ impl SourceFile {
 }
 
 impl<'d> Dwarf<'d> {
-    /// Every unit's file that `pattern` names.
+    /// Every file that `pattern` names, of each unit that has code; the last unit first, as gdb has them.
     ///
     /// # Errors
     /// When the line tables cannot be read.
@@ -81,8 +84,12 @@ impl<'d> Dwarf<'d> {
         }
         let tables = headers::with_base_name(self.sections(), base)?;
         let mut found = Vec::new();
-        for unit in self.units_with_tables(&tables)? {
+        for unit in self.units_with_tables(&tables)?.into_iter().rev() {
             let lines = self.unit(unit)?.lines(self.sections())?;
+            // A unit of data alone, or whose code the linker dropped, has nothing to say of lines.
+            if lines.files.iter().all(|file| file.rows.is_empty()) {
+                continue;
+            }
             for source in lines.files.iter().filter(|file| file.is_named(pattern)) {
                 found.push(UnitFile { unit, source: source.clone() });
             }
@@ -154,7 +161,7 @@ impl<'d> Dwarf<'d> {
         Ok(scopes.at(address).first().map(|block| block.die))
     }
 
-    /// What is to be said of a line in each unit that has the file, in the units' order.
+    /// What is to be said of a line in each unit that has the file, in the order given.
     ///
     /// # Errors
     /// When a unit with such code is damaged.

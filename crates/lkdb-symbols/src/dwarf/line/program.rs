@@ -186,8 +186,10 @@ pub(super) fn read<'d>(sections: &Sections<'d>, unit: &Unit<'d>) -> Result<Lines
         let header = program.header();
         list_files(sections, unit, header, &mut files)?;
         let ranges = unit.ranges(sections)?;
-        let lowest = ranges.iter().map(|range| range.begin).min().unwrap_or(unit.low_pc);
-        run(header, lowest, &mut files);
+        // A unit without code of its own has no rows either: what it lists was dropped by the linker.
+        if let Some(lowest) = ranges.iter().map(|range| range.begin).min() {
+            run(header, lowest, &mut files);
+        }
     }
     for file in &mut files.files {
         file.rows.sort_by_key(|row| (row.address, row.line != 0));
