@@ -73,7 +73,7 @@ impl SourceFile {
 }
 
 impl<'d> Dwarf<'d> {
-    /// Every file that `pattern` names, of each unit that has code; the last unit first, as gdb has them.
+    /// Every file that `pattern` names, the last unit first, as gdb has them.
     ///
     /// # Errors
     /// When the line tables cannot be read.
@@ -86,11 +86,10 @@ impl<'d> Dwarf<'d> {
         let mut found = Vec::new();
         for unit in self.units_with_tables(&tables)?.into_iter().rev() {
             let lines = self.unit(unit)?.lines(self.sections())?;
-            // A unit of data alone, or whose code the linker dropped, has nothing to say of lines.
-            if lines.files.iter().all(|file| file.rows.is_empty()) {
-                continue;
-            }
-            for source in lines.files.iter().filter(|file| file.is_named(pattern)) {
+            // A unit of data alone, or whose code the linker dropped, has only its own file.
+            let empty = lines.files.iter().all(|file| file.rows.is_empty());
+            let count = if empty { 1 } else { lines.files.len() };
+            for source in lines.files.iter().take(count).filter(|file| file.is_named(pattern)) {
                 found.push(UnitFile { unit, source: source.clone() });
             }
         }
