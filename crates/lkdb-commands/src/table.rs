@@ -170,5 +170,9 @@ impl Command {
 }
 
 /// Every command, a family at a time.
-pub(crate) static TABLE: &[&[Command]] =
-    &[command::running::COMMANDS, command::support::COMMANDS, command::settings::COMMANDS];
+pub(crate) static TABLE: &[&[Command]] = &[
+    command::running::COMMANDS,
+    command::stack::COMMANDS,
+    command::support::COMMANDS,
+    command::settings::COMMANDS,
+];

@@ -7,6 +7,7 @@ pub mod breakpoints;
 pub mod code;
 pub mod entry;
 mod error;
+pub mod frames;
 mod image;
 mod interrupt;
 pub mod live;

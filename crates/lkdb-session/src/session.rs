@@ -9,6 +9,7 @@ use lkdb_map::Files;
 use lkdb_symbols::{Elf, ObjectId, Store, Symbols};
 
 use crate::breakpoints::Table;
+use crate::frames::{Frames, Tables};
 use crate::image::StaticMemory;
 use crate::live::Live;
 use crate::source::Sources;
@@ -26,6 +27,8 @@ pub struct Session<'d> {
     interrupt: Interrupt,
     pub(crate) breakpoints: Table,
     pub(crate) live: Option<Live>,
+    pub(crate) frames: Frames,
+    pub(crate) unwind_tables: Tables<'d>,
 }
 
 impl<'d> Session<'d> {
@@ -43,6 +46,8 @@ impl<'d> Session<'d> {
             interrupt: Interrupt::default(),
             breakpoints: Table::default(),
             live: None,
+            frames: Frames::default(),
+            unwind_tables: Tables::default(),
         }
     }
 

@@ -2,4 +2,5 @@
 
 pub(crate) mod running;
 pub(crate) mod settings;
+pub(crate) mod stack;
 pub(crate) mod support;

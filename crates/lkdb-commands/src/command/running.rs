@@ -5,6 +5,7 @@ use lkdb_session::live::Stop;
 use serde::Serialize;
 
 use crate::answer::Layout;
+use crate::command::stack::FrameLine;
 use crate::page::Page;
 use crate::table::{Command, Group};
 use crate::{Error, Result};
@@ -53,22 +54,22 @@ fn detach(session: &mut Session<'_>, arguments: &str) -> Result {
 #[derive(Debug, Serialize)]
 pub(crate) struct Stopped {
     stop: Stop,
-    temporary: bool,
+    frame: Option<FrameLine>,
 }
 
 impl Stopped {
-    pub(crate) fn of(_: &Session<'_>, stop: Stop) -> Self {
-        let temporary = matches!(&stop, Stop::Breakpoint { deleted, .. } if !deleted.is_empty());
-        Self { stop, temporary }
+    pub(crate) fn of(session: &Session<'_>, stop: Stop) -> Self {
+        let frame = stop.cpu().and_then(|_| session.frame(0).ok());
+        Self { stop, frame: frame.map(|row| FrameLine::new(0, &row)) }
     }
 }
 
 impl Layout for Stopped {
     fn lay_out(&self, page: &mut Page) {
         match &self.stop {
-            Stop::Breakpoint { numbers, .. } => {
+            Stop::Breakpoint { numbers, deleted, .. } => {
                 let numbers: Vec<_> = numbers.iter().map(|(number, _)| number.to_string()).collect();
-                let kind = if self.temporary { "Temporary breakpoint" } else { "Breakpoint" };
+                let kind = if !deleted.is_empty() { "Temporary breakpoint" } else { "Breakpoint" };
                 page.plain(format_args!("\n{kind} {}, ", numbers.join(" and ")));
             }
             Stop::Watchpoint { numbers, .. } => {
@@ -79,6 +80,9 @@ impl Layout for Stopped {
             Stop::Reset => drop(page.plain("\nThe machine has reset.\n")),
             Stop::Gone => drop(page.plain("The machine is gone.\n")),
             Stop::Done { .. } => {}
+        }
+        if let Some(frame) = &self.frame {
+            frame.describe(page);
         }
     }
 }

@@ -72,6 +72,7 @@ pub struct Live {
     queue: Vec<Hit>,
     memory: GuestMemory,
     kernel_root: Option<PhysAddr>,
+    hidden: usize,
 }
 
 impl Live {
@@ -101,6 +102,7 @@ impl Live {
             queue,
             memory,
             kernel_root: None,
+            hidden: 0,
         })
     }
 
@@ -150,6 +152,18 @@ impl Live {
     pub fn set_register(&mut self, cpu: Thread, name: &str, bytes: &[u8]) -> Result<()> {
         self.stub.borrow_mut().write_register(cpu, name, bytes)?;
         Ok(self.runner.read_again()?)
+    }
+
+    /// Changes whenever the target may have: at each move and each write.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.stub.borrow().generation()
+    }
+
+    /// How many inlined calls around the selected CPU's instruction the user is not in yet.
+    #[must_use]
+    pub fn hidden_inlines(&self) -> usize {
+        self.hidden
     }
 
     /// Its architecture.

@@ -95,6 +95,7 @@ impl Session<'_> {
         }
         live.know_kernel_tables();
         live.stop = Some(stop.clone());
+        self.forget_frames();
         Ok(stop)
     }
 

@@ -23,7 +23,8 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use gimli::{DebugInfoOffset, EndianSlice, LittleEndian, SectionId, UnitOffset};
+pub use gimli::SectionId;
+use gimli::{DebugInfoOffset, EndianSlice, LittleEndian, UnitOffset};
 use lkdb_base::LinkAddr;
 
 pub use callsite::{CallParameter, CallSite};

@@ -1,0 +1,129 @@
+//! The selected CPU's call stack, inlined calls told apart, and which of its frames commands are about.
+//!
+//! Physical frames are `lkdb-unwind`'s; each is one row or, with functions inlined around its address, several.
+//! A stack is followed as far as somebody asks, and kept until the target moves.
+
+mod rows;
+mod world;
+
+use std::cell::{Ref, RefCell};
+
+use lkdb_target::Thread;
+pub use lkdb_unwind::End;
+use lkdb_unwind::{Frame, Registers, Stepper};
+
+use crate::{Error, Result, Session};
+
+pub use rows::{Inline, Line, Row};
+use world::Program;
+pub(crate) use world::Tables;
+
+/// A CPU's stack, as far as it was followed.
+#[derive(Debug, Default)]
+pub struct Stack {
+    of: Option<(u64, Thread)>,
+    /// Physical frames, innermost first; thunks are left out.
+    pub frames: Vec<Frame>,
+    /// What users count as frames.
+    pub rows: Vec<Row>,
+    /// How it ended; none while it was not followed so far.
+    pub end: Option<End>,
+}
+
+/// The stack of the selected CPU and the frame that commands are about.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    stack: RefCell<Stack>,
+    selected: usize,
+}
+
+impl<'d> Session<'d> {
+    /// The selected CPU's stack, with at least `rows` rows unless it ends before.
+    ///
+    /// # Errors
+    /// When there is no machine, or it does not tell its registers.
+    pub fn stack(&self, rows: usize) -> Result<Ref<'_, Stack>> {
+        let live = self.live()?;
+        let key = (live.generation(), live.selected());
+        let known = {
+            let stack = self.frames.stack.borrow();
+            stack.of == Some(key) && (stack.end.is_some() || stack.rows.len() >= rows)
+        };
+        if !known {
+            // One more physical frame than asked for: entry values come from the caller.
+            let stack = self.follow(key, rows.saturating_add(1))?;
+            *self.frames.stack.borrow_mut() = stack;
+        }
+        Ok(self.frames.stack.borrow())
+    }
+
+    fn follow(&self, key: (u64, Thread), rows: usize) -> Result<Stack> {
+        let live = self.live()?;
+        let cpu = live.registers(key.1)?;
+        let registers = Registers::of_cpu(live.arch(), |name| cpu.number(name));
+        let program = Program::new(live.arch(), live.memory(), self.symbols(), &self.unwind_tables);
+        let mut stepper = Stepper::new(&program, registers);
+        let mut stack = Stack { of: Some(key), ..Stack::default() };
+        while stack.rows.len() < rows {
+            let Some(frame) = stepper.next_frame() else {
+                stack.end = stepper.end().cloned();
+                break;
+            };
+            if frame.thunk && !stack.frames.is_empty() {
+                continue;
+            }
+            let hide = if stack.frames.is_empty() { self.hidden_inlines() } else { 0 };
+            rows::append(&mut stack.rows, self.symbols(), &frame, stack.frames.len(), hide);
+            stack.frames.push(frame);
+        }
+        Ok(stack)
+    }
+
+    /// A row of the stack.
+    ///
+    /// # Errors
+    /// gdb's words for having no stack, or not so many frames.
+    pub fn frame(&self, level: usize) -> Result<Row> {
+        let stack = self.stack(level + 1)?;
+        stack.rows.get(level).cloned().ok_or_else(|| Error::say(format!("No frame at level {level}.")))
+    }
+
+    /// The level of the frame that commands are about.
+    #[must_use]
+    pub fn selected_frame(&self) -> usize {
+        self.frames.selected
+    }
+
+    /// Makes commands be about a frame.
+    ///
+    /// # Errors
+    /// When there is none of this level.
+    pub fn select_frame(&mut self, level: usize) -> Result<()> {
+        if self.stack(level + 1)?.rows.len() <= level {
+            return Err(Error::say(format!("No frame at level {level}.")));
+        }
+        self.frames.selected = level;
+        Ok(())
+    }
+
+    /// The physical frames from a row's on: what its variables are evaluated in.
+    ///
+    /// # Errors
+    /// As [`Session::frame`].
+    pub fn frames_from(&self, level: usize) -> Result<Vec<Frame>> {
+        let row = self.frame(level)?;
+        let stack = self.stack(level + 2)?;
+        Ok(stack.frames.get(row.physical..).unwrap_or_default().to_vec())
+    }
+
+    /// Forgets the stack and the choice of a frame: the target moved, or another CPU was chosen.
+    pub(crate) fn forget_frames(&mut self) {
+        self.frames = Frames::default();
+    }
+
+    /// How many inlined calls around the innermost address the user is not in yet: the target stands at their first
+    /// instruction, and steps into them one by one.
+    fn hidden_inlines(&self) -> usize {
+        self.live().map_or(0, super::live::Live::hidden_inlines)
+    }
+}

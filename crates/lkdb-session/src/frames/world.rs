@@ -1,0 +1,114 @@
+//! What unwinding asks of a program, answered from the session's files and the target's memory.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use lkdb_base::{Arch, Memory, RuntimeAddr};
+use lkdb_symbols::dwarf::SectionId;
+use lkdb_symbols::{Object, ObjectId, Symbols};
+use lkdb_unwind::{Cfi, Function, Layout, Orc, Rows, World};
+
+/// Unwind tables of objects, each read when it is first asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Tables<'d> {
+    of: RefCell<HashMap<ObjectId, Rc<Table<'d>>>>,
+}
+
+/// The tables of one object.
+#[derive(Debug)]
+struct Table<'d> {
+    orc: Option<Orc<'d>>,
+    cfi: Option<Cfi<'d>>,
+}
+
+impl<'d> Tables<'d> {
+    fn of(&self, object: &Object<'d>, arch: &'static Arch) -> Rc<Table<'d>> {
+        let mut of = self.of.borrow_mut();
+        let table = of.entry(object.id).or_insert_with(|| Rc::new(Table::new(object, arch)));
+        Rc::clone(table)
+    }
+}
+
+impl<'d> Table<'d> {
+    fn new(object: &Object<'d>, arch: &'static Arch) -> Self {
+        let elf = &object.elf;
+        let bytes = |name: &str| elf.section(name).and_then(|section| elf.bytes(&section));
+        // A module's table is relocated only when it is loaded; its file's says nothing.
+        let orc = || {
+            let at = elf.section(".orc_unwind_ip").filter(|_| !elf.relocatable())?.address;
+            let entries = bytes(".orc_unwind")?;
+            Orc::new(bytes(".orc_unwind_ip")?, at, entries, Layout::detect(entries)?)
+        };
+        let debug_frame = object.dwarf().and_then(|dwarf| dwarf.sections().get(SectionId::DebugFrame).ok());
+        let cfi = debug_frame.filter(|bytes| !bytes.is_empty()).map(|bytes| Cfi::debug_frame(bytes, arch));
+        Self { orc: orc(), cfi }
+    }
+}
+
+/// A program as unwinding sees it.
+pub(super) struct Program<'s, 'd> {
+    arch: &'static Arch,
+    memory: &'s dyn Memory,
+    symbols: &'s Symbols<'d>,
+    tables: &'s Tables<'d>,
+}
+
+impl<'s, 'd> Program<'s, 'd> {
+    pub(super) fn new(
+        arch: &'static Arch,
+        memory: &'s dyn Memory,
+        symbols: &'s Symbols<'d>,
+        tables: &'s Tables<'d>,
+    ) -> Self {
+        Self { arch, memory, symbols, tables }
+    }
+
+    fn object(&self, address: RuntimeAddr) -> Option<(&Rc<Object<'d>>, lkdb_base::LinkAddr)> {
+        let located = self.symbols.locate(address)?;
+        Some((self.symbols.object(located.object)?, located.address))
+    }
+}
+
+impl World for Program<'_, '_> {
+    fn arch(&self) -> &'static Arch {
+        self.arch
+    }
+
+    fn memory(&self) -> &dyn Memory {
+        self.memory
+    }
+
+    fn rows(&self, address: RuntimeAddr) -> Rows {
+        let Some((object, link)) = self.object(address) else { return Rows::default() };
+        let table = self.tables.of(object, self.arch);
+        Rows {
+            orc: table.orc.as_ref().and_then(|orc| orc.row(link)),
+            cfi: table.cfi.as_ref().and_then(|cfi| cfi.row(link).ok().flatten()),
+        }
+    }
+
+    fn is_text(&self, address: RuntimeAddr) -> bool {
+        self.object(address)
+            .and_then(|(object, link)| object.section_at(link))
+            .is_some_and(|section| section.executable)
+    }
+
+    fn function(&self, address: RuntimeAddr) -> Option<Function<'_>> {
+        let (object, link) = self.object(address)?;
+        let (nearest, section) = object.symbol_at(link)?;
+        if !section.executable {
+            return None;
+        }
+        let start = object.runtime(nearest.symbol.address)?;
+        Some(Function { name: nearest.symbol.name.into(), start })
+    }
+
+    fn code_in_file(&self, address: RuntimeAddr, into: &mut [u8]) -> bool {
+        let code = self.object(address).and_then(|(object, link)| object.bytes_at(link)?.get(..into.len()));
+        if let Some(code) = code {
+            into.copy_from_slice(code);
+        }
+        code.is_some()
+    }
+}
