@@ -89,6 +89,8 @@ impl Session<'_> {
                 }
             },
         };
+        // Ctrl-C was for the machine, and has been served.
+        self.interrupt().clear();
         let live = self.live_mut()?;
         if let Some(cpu) = stop.cpu() {
             live.select(cpu)?;
