@@ -6,8 +6,8 @@ use lkdb_base::{Memory, RuntimeAddr};
 /// The longest call.
 const LONGEST: usize = 7;
 
-/// Whether `address` lies behind a call, or behind what the kernel patches over one.
-pub fn behind_call(arch: &Arch, memory: &dyn Memory, address: RuntimeAddr) -> bool {
+/// Whether `address` lies behind a call; or, if `patched` ones count, behind what the kernel patches over one.
+pub fn behind_call(arch: &Arch, memory: &dyn Memory, address: RuntimeAddr, patched: bool) -> bool {
     let mut bytes = [0; LONGEST];
     // The first call of all the code has less before it.
     let readable = (4..=LONGEST).rev().find(|length| {
@@ -15,7 +15,8 @@ pub fn behind_call(arch: &Arch, memory: &dyn Memory, address: RuntimeAddr) -> bo
         bytes.get_mut(..*length).is_some_and(|bytes| memory.read(from, bytes).is_ok())
     });
     let Some(before) = readable.and_then(|length| bytes.get(..length)) else { return false };
-    arch.frames.calls.iter().any(|call| call.ends(before))
+    let over = if patched { arch.frames.patched_calls } else { &[] };
+    arch.frames.calls.iter().chain(over).any(|call| call.ends(before))
 }
 
 #[cfg(test)]
@@ -40,8 +41,9 @@ mod tests {
 
     #[test]
     fn calls_are_told_by_their_last_bytes() {
-        let ends =
-            |code: &'static [u8]| behind_call(&X86_64, &Code(code), RuntimeAddr(START + code.len() as u64));
+        let ends = |code: &'static [u8]| {
+            behind_call(&X86_64, &Code(code), RuntimeAddr(START + code.len() as u64), true)
+        };
         for call in [
             &b"\x90\x90\xe8\x01\x02\x03\x04"[..],
             b"\x90\x90\x90\x90\x90\xff\xd0",
@@ -66,8 +68,9 @@ mod tests {
 
     #[test]
     fn arm_calls_are_one_word() {
-        let ends =
-            |code: &'static [u8]| behind_call(&AARCH64, &Code(code), RuntimeAddr(START + code.len() as u64));
+        let ends = |code: &'static [u8]| {
+            behind_call(&AARCH64, &Code(code), RuntimeAddr(START + code.len() as u64), true)
+        };
         assert!(ends(&[0x10, 0, 0, 0x94]), "bl");
         assert!(ends(&[0x20, 0x00, 0x3f, 0xd6]), "blr x1");
         assert!(!ends(&[0x20, 0x00, 0x1f, 0xd6]), "br x1");

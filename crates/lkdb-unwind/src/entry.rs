@@ -5,7 +5,7 @@
 //! instruction moves some into others; a hardware frame lies complete at the stack pointer or behind one
 //! more word; or a register points into `pt_regs` while a copy is made for the way out.
 
-use lkdb_base::arch::{Arch, SavedAt, SystemCall};
+use lkdb_base::arch::{Arch, Mode, SavedAt, SystemCall};
 use lkdb_base::{Memory, RuntimeAddr};
 
 use crate::frame::Frame;
@@ -32,7 +32,13 @@ pub(crate) fn user_registers(world: &dyn World, frame: &Frame) -> Option<Registe
 /// Whether registers say that they are the user's.
 pub(crate) fn of_user(arch: &Arch, registers: &Registers) -> bool {
     let mode = arch.frames.mode.and_then(|mode| Some((mode, registers.get(mode.register)?)));
-    mode.is_some_and(|(mode, value)| mode.user.contains(&(value & 0xffff)))
+    mode.is_some_and(|(mode, value)| mode.user.contains(&(value & 0xffff)) && flags(&mode, registers))
+}
+
+/// Whether the processor's flags can be such, as far as they are known.
+pub(crate) fn flags(mode: &Mode, registers: &Registers) -> bool {
+    let (register, mask, value) = mode.flags;
+    registers.get(register).is_none_or(|flags| flags & mask == value)
 }
 
 /// The places in `pt_regs` of what the processor saves.
@@ -44,26 +50,45 @@ pub(crate) fn hardware_places(arch: &Arch) -> Vec<SavedAt> {
 /// Looks for a hardware frame of user mode where entry code can have one.
 fn hardware_frames(arch: &Arch, memory: &dyn Memory, registers: &Registers) -> Option<Registers> {
     let facts = arch.frames.system_call?;
-    let places = hardware_places(arch);
     let own = arch.frames.pt_regs.iter().find(|place| place.dwarf == facts.leaves_by)?;
     let stack = registers.get(arch.frames.stack_pointer)?;
     let by = registers.get(facts.leaves_by);
-    // At the stack pointer; behind the one register saved last; or not copied yet.
-    let candidates = [
-        (Some(stack), None),
-        (Some(stack.wrapping_add(8)), Some(stack)),
-        (by.map(|by| by.wrapping_add(arch.frames.hardware_frame - own.offset)), by),
-    ];
-    candidates.into_iter().find_map(|(at, saved)| {
-        let at = at.filter(|at| *at >= arch.frames.user_end && *at % 8 == 0)?;
-        let mut user = registers.clone();
-        user.read(memory, RuntimeAddr(at), &places).ok()?;
-        if let Some(saved) = saved {
-            let value = memory.read_u64(RuntimeAddr(saved)).ok()?;
-            user.set(facts.leaves_by, Held { value, at: Kept::Memory(RuntimeAddr(saved)) });
-        }
-        plausible(arch, &user).then_some(user)
+    // At the stack pointer, or behind what was pushed last; or not copied yet.
+    let pushed = (0..=facts.pushed_last.len()).find_map(|count| {
+        let at = stack.wrapping_add(count as u64 * 8);
+        hardware_frame(arch, memory, registers, at, facts.pushed_last.get(..count)?)
+    });
+    pushed.or_else(|| {
+        let by = by?;
+        let at = by.wrapping_add(arch.frames.hardware_frame - own.offset);
+        let mut user = hardware_frame(arch, memory, registers, at, &[])?;
+        user.set(facts.leaves_by, word(memory, by)?);
+        Some(user)
     })
+}
+
+/// The user's registers from a hardware frame at `at`, and below it registers that were pushed after it.
+fn hardware_frame(
+    arch: &Arch,
+    memory: &dyn Memory,
+    registers: &Registers,
+    at: u64,
+    pushed: &[u16],
+) -> Option<Registers> {
+    if at < arch.frames.user_end || !at.is_multiple_of(8) {
+        return None;
+    }
+    let mut user = registers.clone();
+    user.read(memory, RuntimeAddr(at), &hardware_places(arch)).ok()?;
+    for (register, below) in pushed.iter().zip(1_u64..) {
+        user.set(*register, word(memory, at.wrapping_sub(below * 8))?);
+    }
+    plausible(arch, &user).then_some(user)
+}
+
+fn word(memory: &dyn Memory, address: u64) -> Option<Held> {
+    let at = RuntimeAddr(address);
+    memory.read_u64(at).ok().map(|value| Held { value, at: Kept::Memory(at) })
 }
 
 /// Whether these can be a user's registers.
@@ -140,24 +165,34 @@ fn leaving(world: &dyn World, frame: &Frame, facts: &SystemCall, user: &mut Regi
     let (frames, memory) = (world.arch().frames, world.memory());
     let place =
         |register| frames.pt_regs.iter().find(|place| place.dwarf == register).map(|place| place.offset);
-    let word = |address: u64| {
-        let at = RuntimeAddr(address);
-        memory.read_u64(at).ok().map(|value| Held { value, at: Kept::Memory(at) })
-    };
     if let (Some(by), Some(own)) = (frame.registers.get(facts.leaves_by), place(facts.leaves_by))
         && by >= frames.user_end
     {
-        let saved = |register| word(by.wrapping_sub(own).wrapping_add(place(register)?));
+        let saved = |register| word(memory, by.wrapping_sub(own).wrapping_add(place(register)?));
         // It points there only if what was moved agrees with what was saved.
         let agrees =
             |(register, _): &(u16, u16)| saved(*register).map(|held| held.value) == user.get(*register);
         if facts.moved.iter().all(agrees) {
-            if let Some(held) = word(by) {
+            if let Some(held) = word(memory, by) {
                 user.set(facts.leaves_by, held);
             }
             return saved(frames.stack_pointer);
         }
     }
     let now = frame.registers.held(frames.stack_pointer)?;
-    if now.value < frames.user_end { Some(now) } else { word(now.value) }
+    if now.value < frames.user_end {
+        return Some(now);
+    }
+    // The user's stack pointer is the first word of the stack for leaving; scratch registers follow.
+    let top = now.value.checked_next_multiple_of(facts.leaves_on)?.wrapping_sub(8);
+    for (register, below) in facts.pushed_last.iter().zip(1_u64..) {
+        let at = top.wrapping_sub(below * 8);
+        if at < now.value {
+            break;
+        }
+        if let Some(held) = word(memory, at) {
+            user.set(*register, held);
+        }
+    }
+    word(memory, top)
 }

@@ -4,7 +4,6 @@
 //! must rise on a stack, a stack is left only where its tables say so, and none comes twice.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 
 use lkdb_base::arch::{Arch, Outermost};
 use lkdb_base::{Memory, RuntimeAddr, Unreadable};
@@ -12,10 +11,13 @@ use lkdb_base::{Memory, RuntimeAddr, Unreadable};
 use crate::call::behind_call;
 use crate::end::{Broken, End, Why};
 use crate::entry;
-use crate::evaluate;
 use crate::frame::{CodeAddress, Found, Frame, Source};
 use crate::registers::{Held, Kept, Registers};
 use crate::row::{Call, CfaRule, Others, Row, Rows, Rule};
+
+mod plan;
+
+use plan::{Plan, pushed};
 
 /// More frames than a stack of 64 KiB has.
 const MOST: usize = 1024;
@@ -102,14 +104,6 @@ enum State {
     Ended(End),
 }
 
-/// How the caller of a frame is found.
-enum Plan {
-    Call { call: Call, source: Source, cfa: u64 },
-    Saved { at: u64, full: bool, by: u16 },
-    Outermost,
-    Guess,
-}
-
 impl<'w> Stepper<'w> {
     /// From the registers of a stopped CPU, whose pc is the instruction to be executed next.
     #[must_use]
@@ -193,92 +187,11 @@ impl<'w> Stepper<'w> {
             return Err(broken(Why::TooMany(MOST)));
         }
         self.seen.push(place);
-        let plan = self.plan(&frame);
+        let plan = self.plan(&frame).map(|plan| self.within(&frame, plan));
         if let Ok(Plan::Call { cfa, .. }) = &plan {
             frame.cfa = Some(RuntimeAddr(*cfa));
         }
         Ok((frame, plan))
-    }
-
-    fn plan(&self, frame: &Frame) -> Result<Plan, Why> {
-        // ORC and CFI each know more about something: where the frame is, and where registers are.
-        if frame.thunk
-            && let Some(plan) = self.thunk(frame)
-        {
-            return Ok(plan);
-        }
-        let Rows { orc, cfi } = self.world.rows(frame.pc.lookup());
-        match (orc, cfi) {
-            (Some(Row::Outermost), _) | (None | Some(Row::Undefined), Some(Row::Outermost)) => {
-                Ok(Plan::Outermost)
-            }
-            (Some(Row::Saved { at, full }), _) => {
-                let by = match &at {
-                    CfaRule::Register(register, _) | CfaRule::AtRegister { register, .. } => *register,
-                    CfaRule::Expression(_) => self.world.arch().frames.stack_pointer,
-                };
-                Ok(Plan::Saved { at: self.cfa(frame, &at)?, full, by })
-            }
-            (Some(Row::Call(orc)), Some(Row::Call(cfi))) => match self.cfa(frame, &orc.cfa) {
-                Ok(cfa) => Ok(Plan::Call { call: joined(&orc, cfi), source: Source::Both, cfa }),
-                Err(why) => self.call(frame, cfi, Source::Cfi).map_err(|_| why),
-            },
-            (Some(Row::Call(orc)), _) => self.call(frame, orc, Source::Orc),
-            (_, Some(Row::Call(cfi))) => self.call(frame, cfi, Source::Cfi),
-            _ => Ok(Plan::Guess),
-        }
-    }
-
-    /// In a thunk the return address is on top of the stack, or below the target that the thunk has put there;
-    /// what its tables say differs between kernels, and may be nothing. Thunks change no preserved register.
-    fn thunk(&self, frame: &Frame) -> Option<Plan> {
-        let frames = self.world.arch().frames;
-        let stack = frame.registers.get(frames.stack_pointer)?;
-        [8, 16].into_iter().find_map(|offset: u64| {
-            let cfa = stack.wrapping_add(offset);
-            let at = RuntimeAddr(cfa.wrapping_sub(8));
-            let held = Held { value: self.world.memory().read_u64(at).ok()?, at: Kept::Memory(at) };
-            let pc = self.return_address(held, cfa, false).ok()?;
-            let own = self.in_thunk(pc);
-            let call = pushed(self.world.arch(), Others::AsPreserved);
-            (!own).then_some(Plan::Call { call, source: Source::Cfi, cfa })
-        })
-    }
-
-    fn in_thunk(&self, pc: CodeAddress) -> bool {
-        self.world.function(pc.lookup()).is_some_and(|function| {
-            self.world.arch().frames.thunks.iter().any(|name| function.name.starts_with(name))
-        })
-    }
-
-    fn call(&self, frame: &Frame, call: Call, source: Source) -> Result<Plan, Why> {
-        let cfa = self.cfa(frame, &call.cfa)?;
-        Ok(Plan::Call { call, source, cfa })
-    }
-
-    fn register(&self, frame: &Frame, register: u16) -> Result<u64, Why> {
-        let name = || self.world.arch().register(register).map_or("a register", |fact| fact.name);
-        frame.registers.get(register).ok_or_else(|| Why::Register(name()))
-    }
-
-    fn cfa(&self, frame: &Frame, rule: &CfaRule) -> Result<u64, Why> {
-        let cfa = match rule {
-            CfaRule::Register(register, offset) => {
-                self.register(frame, *register)?.wrapping_add_signed(*offset)
-            }
-            CfaRule::AtRegister { register, before, after } => {
-                let at = self.register(frame, *register)?.wrapping_add_signed(*before);
-                self.world.memory().read_u64(RuntimeAddr(at))?.wrapping_add_signed(*after)
-            }
-            CfaRule::Expression(bytes) => self.evaluate(frame, bytes, None)?,
-        };
-        if cfa % 8 != 0 { Err(Why::Misaligned(RuntimeAddr(cfa))) } else { Ok(cfa) }
-    }
-
-    fn evaluate(&self, frame: &Frame, bytes: &Rc<[u8]>, cfa: Option<u64>) -> Result<u64, Why> {
-        let register = |register| frame.registers.get(register);
-        evaluate::number(bytes, cfa, &register, self.world.memory())
-            .map_err(|why| Why::Expression(why.into()))
     }
 
     /// The caller of a frame, or the end.
@@ -394,13 +307,16 @@ impl<'w> Stepper<'w> {
         if interrupted {
             return Ok(CodeAddress::Instruction(value));
         }
-        if behind_call(arch, self.world.memory(), value) || behind_call(arch, &Files(self.world), value) {
+        // Only where the function before ends in a call that never returns is this another's first address.
+        let starts = self.world.function(value).is_some_and(|function| function.start == value);
+        if behind_call(arch, self.world.memory(), value, !starts)
+            || behind_call(arch, &Files(self.world), value, !starts)
+        {
             return Ok(CodeAddress::Return(value));
         }
         // What begins a stack is put there, not called: a thread's start, or for unwinders alone the end of
         // the code that jumped to a processor's first function.
         let outermost = |address| matches!(self.world.rows(address).orc, Some(Row::Outermost));
-        let starts = self.world.function(value).is_some_and(|function| function.start == value);
         if starts && outermost(value) {
             return Ok(CodeAddress::Instruction(value));
         }
@@ -412,6 +328,18 @@ impl<'w> Stepper<'w> {
 
     /// The frame whose registers an interrupt has saved at `at`.
     fn interrupted(&self, frame: &Frame, at: u64, full: bool, by: u16) -> Result<Frame, Why> {
+        let found = self.saved(frame, at, full, by);
+        if full || found.is_ok() {
+            return found;
+        }
+        // A function that saves the rest of the registers for its caller leaves them on the stack, unknown to the
+        // caller's tables for an instruction.
+        let stack = self.register(frame, self.world.arch().frames.stack_pointer)?;
+        let all = self.saved(frame, stack, true, by);
+        all.or(found)
+    }
+
+    fn saved(&self, frame: &Frame, at: u64, full: bool, by: u16) -> Result<Frame, Why> {
         let arch = self.world.arch();
         let (frames, memory) = (arch.frames, self.world.memory());
         let mut registers;
@@ -426,22 +354,30 @@ impl<'w> Stepper<'w> {
             }
             registers.read(memory, RuntimeAddr(at), &entry::hardware_places(arch))?;
         }
-        let saved = |register| registers.get(register).unwrap_or_default();
-        if let Some(mode) = frames.mode {
-            let value = saved(mode.register) & 0xffff;
-            if !mode.user.contains(&value) && !mode.kernel.contains(&value) {
-                return Err(Why::SavedRegisters(RuntimeAddr(at)));
-            }
-            if mode.kernel.contains(&value) {
-                let (here, above) = (self.world.stack(RuntimeAddr(at)), saved(frames.stack_pointer));
-                // Interrupted on the same stack: the frame saved there lies below.
-                if here.is_some_and(|stack| stack.holds(above)) && above <= at {
-                    return Err(Why::NotRising { from: RuntimeAddr(at), to: RuntimeAddr(above) });
-                }
-            }
+        self.plausible(&registers, at)?;
+        let pc = registers.get(frames.program_counter).unwrap_or_default();
+        let found = Found::Interrupted { at: RuntimeAddr(at), full };
+        Ok(self.frame(CodeAddress::Instruction(RuntimeAddr(pc)), registers, found))
+    }
+
+    /// Whether registers saved at `at` can be such.
+    fn plausible(&self, registers: &Registers, at: u64) -> Result<(), Why> {
+        let frames = self.world.arch().frames;
+        let Some(mode) = frames.mode else { return Ok(()) };
+        let value = registers.get(mode.register).unwrap_or_default() & 0xffff;
+        if entry::of_user(self.world.arch(), registers) {
+            return Ok(());
         }
-        let pc = CodeAddress::Instruction(RuntimeAddr(saved(frames.program_counter)));
-        Ok(self.frame(pc, registers, Found::Interrupted { at: RuntimeAddr(at), full }))
+        if !mode.kernel.contains(&value) || !entry::flags(&mode, registers) {
+            return Err(Why::SavedRegisters(RuntimeAddr(at)));
+        }
+        let (here, above) =
+            (self.world.stack(RuntimeAddr(at)), registers.get(frames.stack_pointer).unwrap_or_default());
+        // Interrupted on the same stack: the frame saved there lies below.
+        if here.is_some_and(|stack| stack.holds(above)) && above <= at {
+            return Err(Why::NotRising { from: RuntimeAddr(at), to: RuntimeAddr(above) });
+        }
+        Ok(())
     }
 
     /// No table speaks of the code: generated code, or a jump to nowhere.
@@ -476,17 +412,6 @@ impl<'w> Stepper<'w> {
     }
 }
 
-/// A row for code that has pushed nothing yet.
-fn pushed(arch: &Arch, others: Others) -> Call {
-    Call {
-        cfa: CfaRule::Register(arch.frames.stack_pointer, 8),
-        rules: vec![(arch.frames.return_address, Rule::AtCfa(-8))],
-        others,
-        return_address: arch.frames.return_address,
-        interrupted: false,
-    }
-}
-
 /// The registers that no call and no interrupt of the kernel changes.
 fn constant(arch: &Arch, registers: &Registers) -> Registers {
     let mut kept = Registers::new();
@@ -496,16 +421,6 @@ fn constant(arch: &Arch, registers: &Registers) -> Registers {
         }
     }
     kept
-}
-
-/// ORC's frame address with CFI's registers; what ORC says itself of a register it knows better, since it
-/// sees what assembly in a function's body does.
-fn joined(orc: &Call, mut cfi: Call) -> Call {
-    cfi.rules.retain(|(register, _)| !orc.rules.iter().any(|(known, _)| known == register));
-    cfi.rules.extend(orc.rules.iter().cloned());
-    cfi.cfa = orc.cfa.clone();
-    cfi.interrupted |= orc.interrupted;
-    cfi
 }
 
 #[cfg(test)]

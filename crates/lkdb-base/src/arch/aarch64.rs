@@ -108,14 +108,14 @@ static FRAMES: FrameFacts = FrameFacts {
     mode: None,
     system_call: None,
     calls: &CALLS,
+    // nop
+    patched_calls: &[BytePattern { mask: &[0xff; 4], value: &[0x1f, 0x20, 0x03, 0xd5] }],
     thunks: &[],
     return_hooks: &["return_to_handler", "arch_rethook_trampoline", "__kretprobe_trampoline"],
 };
 
-/// `bl`, `blr` with its authenticating forms, and the `nop` that is patched over calls to tracers (Arm ARM,
-/// C4.1.66 and C6.2).
-static CALLS: [BytePattern; 3] = [
+/// `bl`, `blr` with its authenticating forms (Arm ARM, C4.1.66 and C6.2).
+static CALLS: [BytePattern; 2] = [
     BytePattern { mask: &[0, 0, 0, 0xfc], value: &[0, 0, 0, 0x94] },
     BytePattern { mask: &[0, 0, 0xfe, 0xfe], value: &[0, 0, 0x3e, 0xd6] },
-    BytePattern { mask: &[0xff; 4], value: &[0x1f, 0x20, 0x03, 0xd5] },
 ];

@@ -88,6 +88,8 @@ pub struct Mode {
     pub user: &'static [u64],
     /// What it can be in kernel mode.
     pub kernel: &'static [u64],
+    /// The register of the processor's flags, a mask, and what is always so under the mask.
+    pub flags: (u16, u64, u64),
 }
 
 /// What entry code for system calls does before and after registers lie in `pt_regs`.
@@ -105,6 +107,10 @@ pub struct SystemCall {
     pub base: u16,
     /// When leaving, this register points to its own place in `pt_regs` for a while.
     pub leaves_by: u16,
+    /// When leaving, these are pushed last, in this order, to be popped again.
+    pub pushed_last: &'static [u16],
+    /// The stack it leaves on ends at a multiple of this, with the user's stack pointer in the last word.
+    pub leaves_on: u64,
 }
 
 /// An instruction that stores a register.
@@ -147,9 +153,10 @@ pub struct FrameFacts {
     pub mode: Option<Mode>,
     /// How system calls enter and leave, where that is not by saved registers alone.
     pub system_call: Option<&'static SystemCall>,
-    /// What an instruction looks like that a return address lies behind: a call, or what the kernel patches
-    /// over one.
+    /// What calls look like: return addresses lie behind one.
     pub calls: &'static [BytePattern],
+    /// What the kernel patches over calls. Padding between functions may look the same.
+    pub patched_calls: &'static [BytePattern],
     /// Names of jump and return thunks, which are not functions of the source, begin with these.
     pub thunks: &'static [&'static str],
     /// What tracers put in a return address's place.

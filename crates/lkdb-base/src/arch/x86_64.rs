@@ -128,9 +128,17 @@ static FRAMES: FrameFacts = FrameFacts {
         ("soft_restart_cpu", Outermost::Boot),
     ],
     // `__USER_CS`, `__USER32_CS` and `__KERNEL_CS`, arch/x86/include/asm/segment.h.
-    mode: Some(Mode { register: 51, user: &[0x33, 0x23], kernel: &[0x10] }),
+    // Reserved bits of rflags: Intel SDM, volume 1, figure 3-8.
+    mode: Some(Mode {
+        register: 51,
+        user: &[0x33, 0x23],
+        kernel: &[0x10],
+        flags: (49, 0xffff_ffff_ffc0_802a, 0x2),
+    }),
     system_call: Some(&SYSTEM_CALL),
     calls: &CALLS,
+    // The 5-byte nop, over calls to tracers and disabled static calls.
+    patched_calls: &[exactly(&[0x0f, 0x1f, 0x44, 0x00, 0x00])],
     thunks: &[
         "__x86_return_thunk",
         "__x86_indirect_thunk_",
@@ -164,6 +172,10 @@ static SYSTEM_CALL: SystemCall = SystemCall {
     ],
     base: 59,
     leaves_by: 5,
+    // rdi always; rax too where the page table changes on the way (SWITCH_TO_USER_CR3).
+    pushed_last: &[5, 0],
+    // `struct entry_stack_page`, arch/x86/include/asm/processor.h.
+    leaves_on: 4096,
 };
 
 const fn exactly(value: &'static [u8]) -> BytePattern {
@@ -175,9 +187,8 @@ const fn like(mask: &'static [u8], value: &'static [u8]) -> BytePattern {
     BytePattern { mask, value }
 }
 
-/// Calls (Intel SDM, volume 2A: CALL, table 2-2), and the 5-byte nop that is patched over those to tracers
-/// and disabled static calls.
-static CALLS: [BytePattern; 11] = [
+/// Calls (Intel SDM, volume 2A: CALL, table 2-2).
+static CALLS: [BytePattern; 10] = [
     like(&[0xff, 0, 0, 0, 0], &[0xe8, 0, 0, 0, 0]),
     // call *%reg
     like(&[0xff, 0xf8], &[0xff, 0xd0]),
@@ -192,7 +203,6 @@ static CALLS: [BytePattern; 11] = [
     // call *32-bit(%reg)
     like(&[0xff, 0xf8, 0, 0, 0, 0], &[0xff, 0x90, 0, 0, 0, 0]),
     like(&[0xff, 0xff, 0, 0, 0, 0, 0], &[0xff, 0x94, 0, 0, 0, 0, 0]),
-    exactly(&[0x0f, 0x1f, 0x44, 0x00, 0x00]),
 ];
 
 /// `endbr64`, if there; `push %rbp`; `mov %rsp,%rbp` in either encoding.

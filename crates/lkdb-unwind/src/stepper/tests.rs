@@ -147,10 +147,48 @@ fn each_source_tells_what_it_knows() {
 fn orc_alone_does_not_know_preserved_registers() {
     let mut small = Small::new(vec![("callee", leaf()), ("startup_64", orc(Row::Outermost))]);
     small.push(STACK, &[TEXT + 0x110]);
-    let (frames, end) = small.unwind(&[(RIP, TEXT), (RSP, STACK), (RBX, 1), (RBP, 3), (59, 7)]);
+    let (frames, end) = small.unwind(&[(RIP, TEXT + 1), (RSP, STACK), (RBX, 1), (RBP, 3), (59, 7)]);
     assert_eq!(end, End::BootEntry);
     assert_eq!((frames[1].registers.get(RBX), frames[1].registers.get(RBP)), (None, Some(3)));
     assert_eq!(frames[1].registers.get(59), Some(7), "gs_base stays");
+    let (frames, _) = small.unwind(&[(RIP, TEXT), (RSP, STACK), (RBX, 1)]);
+    assert_eq!(frames[1].registers.get(RBX), Some(1), "nothing has run that could have changed it");
+}
+
+#[test]
+fn calls_within_a_function_are_counted() {
+    let mut small = Small::new(vec![("__switch_to_asm", leaf()), ("ret_from_fork", orc(Row::Outermost))]);
+    small.push(STACK, &[TEXT + 0x30, TEXT + 0x34, TEXT + 0x110]);
+    let (frames, end) = small.unwind(&[(RIP, TEXT + 0x40), (RSP, STACK)]);
+    assert_eq!((pcs(&frames), end), (vec![0x40, 0x30, 0x34, 0x110], End::KernelThread), "calls of itself");
+    small.push(STACK, &[TEXT + 0x31, TEXT + 0x35, TEXT + 0x110]);
+    let (frames, end) = small.unwind(&[(RIP, TEXT + 0x40), (RSP, STACK)]);
+    assert_eq!((pcs(&frames), end), (vec![0x40, 0x110], End::KernelThread));
+    assert_eq!(frames[0].cfa, Some(RuntimeAddr(STACK + 24)));
+}
+
+#[test]
+fn registers_a_callee_has_left_on_the_stack_are_found() {
+    let row = orc(Row::Saved { at: CfaRule::Register(RSP, 8), full: false });
+    let mut small = Small::new(vec![("asm_exc_page_fault", row)]);
+    small.push(STACK, &pt_regs(0x40_1000, 0x33, 0x7fff_0000));
+    let (_, end) = small.unwind(&[(RIP, TEXT), (RSP, STACK)]);
+    let End::UserRegisters(user) = end else { panic!("{end:?}") };
+    assert_eq!((user.get(RIP), user.get(15)), (Some(0x40_1000), Some(100)));
+}
+
+#[test]
+fn thunks_have_their_return_address_on_top_or_below() {
+    let mut small = Small::new(vec![
+        ("__x86_indirect_thunk_rax", orc(Row::Outermost)),
+        ("ret_from_fork", orc(Row::Outermost)),
+    ]);
+    small.push(STACK, &[TEXT + 0x100, TEXT + 0x110]);
+    for stack in [STACK, STACK + 8] {
+        let (frames, end) = small.unwind(&[(RIP, TEXT), (RSP, stack)]);
+        assert_eq!((pcs(&frames), end), (vec![0, 0x110], End::KernelThread));
+        assert!(frames[0].thunk && !frames[1].thunk);
+    }
 }
 
 /// `pt_regs` with numbers that tell the place, and a hardware frame.
