@@ -52,6 +52,14 @@ impl<'d> Symbols<'d> {
         self.objects().flat_map(of).collect()
     }
 
+    /// Every type of a tag in the kernel's BTF, which has each once unless files define different ones.
+    #[must_use]
+    pub fn all_in_btf(&self, kinds: Kinds, name: &str) -> Vec<TypeId> {
+        let btf = self.kernel().and_then(|kernel| self.btf(kernel.id));
+        let found = btf.map(|btf| btf.find(name, &btf_kinds(kinds)).into_iter().map(|number| btf.id(number)));
+        found.into_iter().flatten().collect()
+    }
+
     fn first(&self, kinds: Kinds, name: &str) -> Option<TypeId> {
         let mut declared = None;
         for object in self.objects() {
@@ -136,23 +144,27 @@ impl<'d> Symbols<'d> {
 
     /// BTF that defines a type: the object's own, the kernel's, any.
     fn first_in_btf(&self, own: Option<&Rc<Object<'d>>>, wanted: Kinds, name: &str) -> Option<TypeId> {
-        let all = [
-            (Kinds::STRUCT, Kind::Struct),
-            (Kinds::UNION, Kind::Union),
-            (Kinds::ENUM, Kind::Enum),
-            (Kinds::ENUM, Kind::Enum64),
-            (Kinds::TYPEDEF, Kind::Typedef),
-            (Kinds::BASE, Kind::Int),
-            (Kinds::BASE, Kind::Float),
-        ];
-        let kinds: Vec<Kind> =
-            all.into_iter().filter(|(kinds, _)| kinds.meets(wanted)).map(|(_, kind)| kind).collect();
+        let kinds = btf_kinds(wanted);
         own.into_iter().chain(self.objects()).find_map(|object| {
             let btf = self.btf(object.id)?;
             let found = btf.find(name, &kinds).into_iter().map(|number| btf.id(number));
             found.into_iter().find(|id| !self.declares(*id))
         })
     }
+}
+
+/// What BTF calls kinds of types.
+fn btf_kinds(wanted: Kinds) -> Vec<Kind> {
+    let all = [
+        (Kinds::STRUCT, Kind::Struct),
+        (Kinds::UNION, Kind::Union),
+        (Kinds::ENUM, Kind::Enum),
+        (Kinds::ENUM, Kind::Enum64),
+        (Kinds::TYPEDEF, Kind::Typedef),
+        (Kinds::BASE, Kind::Int),
+        (Kinds::BASE, Kind::Float),
+    ];
+    all.into_iter().filter(|(kinds, _)| kinds.meets(wanted)).map(|(_, kind)| kind).collect()
 }
 
 impl TypeSource for Symbols<'_> {

@@ -39,6 +39,7 @@ impl Writer<'_> {
                     function.result
                 }
                 Type::Array { element, count, vector } => {
+                    self.doubt_if(true);
                     bracket(pointed, &mut before, &mut after);
                     after.push_str(&brackets(*count, *vector));
                     pointed = false;

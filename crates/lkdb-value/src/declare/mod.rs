@@ -10,6 +10,9 @@
 mod declarator;
 mod layout;
 mod offsets;
+mod sure;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::cell::Cell;
@@ -22,6 +25,7 @@ use crate::context::Context;
 
 pub use layout::{Layout, LayoutMember, layout};
 pub use offsets::Offsets;
+pub use sure::ptype_from_btf;
 
 /// Structs within structs deeper than any C code has them.
 const DEPTH: usize = 48;
@@ -137,17 +141,23 @@ struct Writer<'a> {
     budget: Cell<u32>,
     /// How deep in parameters of parameters it is.
     nested: Cell<usize>,
+    /// Something was written that BTF may tell in another way than DWARF.
+    doubt: Cell<bool>,
 }
 
 impl<'a> Writer<'a> {
     fn new(types: &'a dyn TypeSource, offsets: bool) -> Self {
-        Self { types, offsets, budget: Cell::new(MEMBERS), nested: Cell::new(0) }
+        Self { types, offsets, budget: Cell::new(MEMBERS), nested: Cell::new(0), doubt: Cell::new(false) }
     }
 
     fn spend(&self) -> Result<(), TypeError> {
         let left = self.budget.get().checked_sub(1).ok_or(TypeError::Endless)?;
         self.budget.set(left);
         Ok(())
+    }
+
+    fn doubt_if(&self, doubtful: bool) {
+        self.doubt.set(self.doubt.get() || doubtful);
     }
 
     fn written(&self, id: TypeId, name: &str, show: i32, depth: usize) -> Result<Written, TypeError> {
@@ -202,7 +212,10 @@ impl<'a> Writer<'a> {
                 Type::Composite(composite) => {
                     return self.composite(composite, &qualifiers, show, depth);
                 }
-                Type::Enum(enumeration) => return Ok(spelled(enumeration, &qualifiers, show)),
+                Type::Enum(enumeration) => {
+                    self.doubt_if(sure::doubtful_enum(enumeration));
+                    return Ok(spelled(enumeration, &qualifiers, show));
+                }
                 ty => {
                     let name = named(ty).unwrap_or_default();
                     return Ok(Specifier::Plain(format!("{qualifiers}{name}")));
@@ -232,6 +245,7 @@ impl<'a> Writer<'a> {
         if depth >= DEPTH {
             return Err(TypeError::Endless);
         }
+        self.doubt_if(composite.declaration);
         let fields = composite.members.iter().map(|member| self.field(member, show, depth));
         Ok(Specifier::Body(Box::new(Body {
             head,
