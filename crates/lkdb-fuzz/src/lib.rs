@@ -15,15 +15,16 @@ mod symbols;
 
 pub use image::{archive, compress, config, kernel, modules};
 pub use line::{agent, packet, stub, target_xml};
-pub use symbols::{elf, system_map};
+pub use symbols::{btf, elf, system_map};
 
 /// What a target is: it returns, or panics, which is a find.
 pub type Target = fn(&[u8]);
 
 /// Each target by its name, which is that of its folder of seeds too.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("agent", agent),
     ("archive", archive),
+    ("btf", btf),
     ("compress", compress),
     ("config", config),
     ("elf", elf),

@@ -1,7 +1,10 @@
-//! Symbols: of ELF files and of `System.map`.
+//! Symbols: of ELF files and of `System.map`; types of BTF.
+
+use std::rc::Rc;
 
 use lkdb_base::LinkAddr;
-use lkdb_symbols::{Elf, SymbolTable, SystemMap};
+use lkdb_symbols::btf::Kind;
+use lkdb_symbols::{Btf, Elf, ObjectId, SymbolTable, SystemMap};
 
 /// An ELF file, whatever it says of itself.
 pub fn elf(data: &[u8]) {
@@ -43,5 +46,35 @@ fn questions(table: &SymbolTable<'_>) {
             let Some(nearest) = table.nearest(LinkAddr(address)) else { continue };
             assert_eq!(nearest.symbol.address.0.wrapping_add(nearest.offset), address);
         }
+    }
+}
+
+/// BTF: a kernel's, and the same bytes once more as a module's on top of it.
+pub fn btf(data: &[u8]) {
+    let Ok(kernel) = Btf::parse(data, ObjectId(0), None) else { return };
+    let kernel = Rc::new(kernel);
+    every_type(&kernel);
+    if let Ok(module) = Btf::parse(data, ObjectId(1), Some(Rc::clone(&kernel))) {
+        assert_eq!(module.numbers().start, kernel.numbers().end);
+        every_type(&module);
+    }
+    if let Ok(distilled) = Btf::parse_distilled(data, ObjectId(1)) {
+        every_type(&distilled);
+    }
+}
+
+/// Every type is an answer, and named ones are found by their names.
+fn every_type(btf: &Btf<'_>) {
+    for number in btf.numbers().take(256) {
+        let (kind, name) = (btf.kind(number), btf.name(number));
+        let _ = (btf.get(number), btf.id(number));
+        if let (Some(kind @ (Kind::Struct | Kind::Typedef | Kind::Int)), Some(name)) = (kind, name) {
+            assert!(btf.find(name, &[kind]).contains(&number));
+        }
+    }
+    let _ = btf.get(u32::MAX);
+    for variable in btf.variables().take(64) {
+        assert!(!variable.name.is_empty());
+        let _ = btf.variable(variable.name);
     }
 }
