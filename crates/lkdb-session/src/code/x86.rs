@@ -1,0 +1,266 @@
+//! x86-64 instructions as binutils writes them: AT&T's syntax, or Intel's.
+//!
+//! `iced-x86` decodes and does most of the writing; here is where binutils goes another way: padding of
+//! mnemonics, prefixes that have no effect, comments of addresses, and the names of some instructions.
+
+use iced_x86::{
+    Code, Decoder, DecoderOptions, FlowControl, Formatter, GasFormatter, Instruction as Decoded,
+    IntelFormatter, MemorySizeOptions, Mnemonic, NumberBase, OpKind, Register,
+};
+
+/// One instruction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instruction {
+    /// Its length in bytes; at least 1.
+    pub length: usize,
+    /// Mnemonic and operands as gdb writes them, without what follows an address.
+    pub text: String,
+    /// The address that is written in it, whose symbol follows.
+    pub address: Option<Address>,
+}
+
+/// An address in an instruction's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Address {
+    /// A jump's or call's: the text ends with it.
+    Target(u64),
+    /// An operand's, relative to the instruction: it stands in a comment behind it.
+    Operand(u64),
+}
+
+/// Whose syntax.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavor {
+    /// AT&T's.
+    Att,
+    /// Intel's.
+    Intel,
+}
+
+/// The longest instruction there is.
+pub(super) const LONGEST: usize = 15;
+
+/// Writes instructions.
+pub struct X86 {
+    formatter: Box<dyn Formatter>,
+    flavor: Flavor,
+}
+
+impl X86 {
+    /// In a syntax.
+    #[must_use]
+    pub fn new(flavor: Flavor) -> Self {
+        let mut formatter: Box<dyn Formatter> = match flavor {
+            Flavor::Att => Box::new(GasFormatter::new()),
+            Flavor::Intel => Box::new(IntelFormatter::new()),
+        };
+        let options = formatter.options_mut();
+        options.set_uppercase_hex(false);
+        options.set_hex_prefix("0x");
+        options.set_hex_suffix("");
+        options.set_number_base(NumberBase::Hexadecimal);
+        options.set_small_hex_numbers_in_decimal(false);
+        options.set_signed_memory_displacements(true);
+        options.set_rip_relative_addresses(true);
+        options.set_branch_leading_zeros(false);
+        options.set_leading_zeros(false);
+        options.set_show_branch_size(false);
+        options.set_first_operand_char_index(0);
+        options.set_use_pseudo_ops(true);
+        options.set_always_show_scale(true);
+        options.set_show_zero_displacements(true);
+        if flavor == Flavor::Intel {
+            options.set_memory_size_options(MemorySizeOptions::Always);
+        }
+        Self { formatter, flavor }
+    }
+
+    /// The instruction that `bytes` begin with, at `address`; none where there are no bytes.
+    pub fn decode(&mut self, bytes: &[u8], address: u64) -> Option<Instruction> {
+        let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
+        if bytes.is_empty() {
+            return None;
+        }
+        let mut decoder = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE);
+        let decoded = decoder.decode();
+        if decoded.is_invalid() {
+            return Some(Instruction { length: 1, text: "(bad)".into(), address: None });
+        }
+        let own = bytes.get(..decoded.len()).unwrap_or(bytes);
+        let text = self.text(&decoded, own);
+        let address = target(&decoded).map(Address::Target).or_else(|| {
+            let relative = decoded.is_ip_rel_memory_operand();
+            relative.then(|| Address::Operand(decoded.ip_rel_memory_address()))
+        });
+        Some(Instruction { length: decoded.len(), text, address })
+    }
+
+    fn text(&mut self, decoded: &Decoded, bytes: &[u8]) -> String {
+        let mut written = String::new();
+        self.formatter.format(decoded, &mut written);
+        let (mnemonic, operands) = split(&written);
+        let prefixes = Prefixes::of(bytes);
+        let mut operands = match self.flavor {
+            Flavor::Att => att_operands(decoded, operands, prefixes.opcode),
+            Flavor::Intel => operands.to_owned(),
+        };
+        let mut name = String::new();
+        for prefix in prefixes.without_effect(decoded, &operands) {
+            if !mnemonic.split(' ').any(|word| word == prefix) {
+                name.push_str(prefix);
+                name.push(' ');
+            }
+        }
+        name.push_str(&match self.flavor {
+            Flavor::Att => att_mnemonic(decoded, mnemonic),
+            Flavor::Intel => mnemonic.to_owned(),
+        });
+        if operands.is_empty() {
+            operands = implied(decoded).to_owned();
+        }
+        if operands.is_empty() { name } else { format!("{name:<6} {operands}") }
+    }
+}
+
+/// The mnemonic, with the prefixes that stand before it, and the operands.
+fn split(written: &str) -> (&str, &str) {
+    const PREFIXES: [&str; 8] = ["lock", "rep", "repe", "repne", "repz", "repnz", "bnd", "notrack"];
+    let mut end = 0;
+    for word in written.split(' ') {
+        end += word.len();
+        if !PREFIXES.contains(&word) {
+            break;
+        }
+        end += 1;
+    }
+    let (mnemonic, operands) = written.split_at(end.min(written.len()));
+    (mnemonic.trim_end(), operands.trim_start())
+}
+
+/// The address that a jump or call goes to, where its operand is one.
+fn target(decoded: &Decoded) -> Option<u64> {
+    let near = matches!(decoded.op0_kind(), OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64);
+    (decoded.op_count() > 0 && near).then(|| decoded.near_branch_target())
+}
+
+/// In 64-bit code these have one size only, which binutils does not say.
+fn att_mnemonic(decoded: &Decoded, mnemonic: &str) -> String {
+    let bare = match decoded.mnemonic() {
+        Mnemonic::Call | Mnemonic::Jmp | Mnemonic::Push | Mnemonic::Pop => "q",
+        _ => "",
+    };
+    let far = matches!(decoded.flow_control(), FlowControl::IndirectBranch | FlowControl::IndirectCall)
+        && mnemonic.starts_with('l');
+    let cut = if far { "l" } else { bare };
+    match mnemonic.strip_suffix(cut) {
+        Some(rest) if !cut.is_empty() && rest != "cal" && !rest.is_empty() => rest.to_owned(),
+        _ => mnemonic.replace("repe ", "repz ").replace("repne ", "repnz "),
+    }
+}
+
+fn att_operands(decoded: &Decoded, operands: &str, opcode: Option<u8>) -> String {
+    let string = (0..decoded.op_count()).any(|operand| {
+        matches!(
+            decoded.op_kind(operand),
+            OpKind::MemorySegSI
+                | OpKind::MemorySegESI
+                | OpKind::MemorySegRSI
+                | OpKind::MemoryESDI
+                | OpKind::MemoryESEDI
+                | OpKind::MemoryESRDI
+        )
+    });
+    // Without an index the scale is shown all the same.
+    let mut operands = operands.replace(",)", ")");
+    if string {
+        operands = operands.replace("(%rdi)", "%es:(%rdi)").replace("(%edi)", "%es:(%edi)");
+        if decoded.segment_prefix() == Register::None {
+            operands = operands.replace("(%rsi)", "%ds:(%rsi)").replace("(%esi)", "%ds:(%esi)");
+        }
+        operands = operands.replace("%es:%es:", "%es:").replace("%ds:%ds:", "%ds:");
+    }
+    match decoded.mnemonic() {
+        Mnemonic::In | Mnemonic::Out | Mnemonic::Insb | Mnemonic::Insd | Mnemonic::Insw | Mnemonic::Outsb
+        | Mnemonic::Outsd | Mnemonic::Outsw => operands.replace("%dx", "(%dx)"),
+        Mnemonic::Shl | Mnemonic::Shr | Mnemonic::Sar | Mnemonic::Sal | Mnemonic::Rol | Mnemonic::Ror
+        | Mnemonic::Rcl | Mnemonic::Rcr
+            if matches!(opcode, Some(0xd0 | 0xd1)) =>
+        {
+            operands.strip_prefix("$0x1,").map_or(operands.clone(), str::to_owned)
+        }
+        // Written with both registers, even when they are one.
+        Mnemonic::Imul if matches!(opcode, Some(0x69 | 0x6b)) && operands.matches(',').count() == 1 => {
+            let register = operands.rsplit(',').next().unwrap_or_default().to_owned();
+            format!("{operands},{register}")
+        }
+        _ => operands,
+    }
+}
+
+/// Operands that binutils writes although the instruction has no other.
+fn implied(decoded: &Decoded) -> &'static str {
+    match decoded.code() {
+        Code::Monitorq => "%rax,%ecx,%edx",
+        Code::Monitord => "%eax,%ecx,%edx",
+        Code::Mwait => "%eax,%ecx",
+        Code::Monitorxq => "%rax,%ecx,%edx",
+        Code::Mwaitx => "%eax,%ecx,%ebx",
+        _ => "",
+    }
+}
+
+/// The prefixes of an instruction, as they lie before its opcode.
+struct Prefixes<'b> {
+    bytes: &'b [u8],
+    /// The first byte of the opcode; none for VEX and such, and where it is of two bytes.
+    opcode: Option<u8>,
+    wide: bool,
+}
+
+impl<'b> Prefixes<'b> {
+    fn of(bytes: &'b [u8]) -> Self {
+        let legacy = |byte: &u8| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
+        let end = bytes.iter().take_while(|byte| legacy(byte)).count();
+        let (bytes, rest) = bytes.split_at(end);
+        let rex = rest.first().filter(|byte| (0x40..0x50).contains(*byte));
+        let opcode = rest.get(usize::from(rex.is_some())).copied();
+        Self { bytes, opcode, wide: rex.is_some_and(|rex| rex & 8 != 0) }
+    }
+
+    /// Those that change nothing, by binutils' names, in their order.
+    fn without_effect(&self, decoded: &Decoded, operands: &str) -> Vec<&'static str> {
+        let branch = target(decoded).is_some();
+        let mut sizes = self.bytes.iter().filter(|byte| **byte == 0x66).count();
+        let vex = matches!(self.opcode, Some(0xc4 | 0xc5 | 0x62));
+        let used = !vex && !branch && !(self.wide && self.opcode != Some(0x0f));
+        let mut found = Vec::new();
+        for byte in self.bytes {
+            let name = match byte {
+                0x26 => "es",
+                0x2e => "cs",
+                0x36 => "ss",
+                0x3e if is_indirect(decoded) => "notrack",
+                0x3e => "ds",
+                0x64 if !operands.contains("fs:") => "fs",
+                0x65 if !operands.contains("gs:") => "gs",
+                0x66 => {
+                    sizes -= 1;
+                    if sizes == 0 && used {
+                        continue;
+                    }
+                    "data16"
+                }
+                0xf0 => "lock",
+                0xf2 if target(decoded).is_some() || is_indirect(decoded) => "bnd",
+                0xf3 if matches!(decoded.flow_control(), FlowControl::Return) => "repz",
+                _ => continue,
+            };
+            found.push(name);
+        }
+        found
+    }
+}
+
+fn is_indirect(decoded: &Decoded) -> bool {
+    matches!(decoded.flow_control(), FlowControl::IndirectBranch | FlowControl::IndirectCall)
+}
