@@ -7,6 +7,7 @@ mod answer;
 mod arguments;
 mod command;
 mod completion;
+mod data;
 mod error;
 mod interpreter;
 mod lookup;

@@ -58,6 +58,14 @@ impl Page {
         self
     }
 
+    /// Appends another page.
+    pub fn append(&mut self, other: &Page) -> &mut Self {
+        for span in &other.spans {
+            self.put(span.style, &span.text);
+        }
+        self
+    }
+
     /// Appends plain text.
     pub fn plain(&mut self, text: impl fmt::Display) -> &mut Self {
         self.put(Style::Plain, text)

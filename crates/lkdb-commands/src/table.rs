@@ -175,4 +175,9 @@ pub(crate) static TABLE: &[&[Command]] = &[
     command::stack::COMMANDS,
     command::support::COMMANDS,
     command::settings::COMMANDS,
+    command::info::COMMANDS,
+    command::list::COMMANDS,
+    command::code::COMMANDS,
+    command::print::COMMANDS,
+    command::files::COMMANDS,
 ];

@@ -32,9 +32,15 @@ pub enum Error {
         /// What the system says.
         error: SystemError,
     },
+    /// Debug info that is damaged.
+    #[error(transparent)]
+    Dwarf(#[from] lkdb_symbols::dwarf::Error),
     /// Memory that is in none of the files.
     #[error(transparent)]
     Memory(#[from] lkdb_base::Unreadable),
+    /// A type that cannot be read.
+    #[error(transparent)]
+    Type(#[from] lkdb_symbols::TypeError),
     /// An expression without a value.
     #[error(transparent)]
     Value(#[from] lkdb_value::Error),

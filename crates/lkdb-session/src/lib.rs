@@ -5,18 +5,28 @@
 
 pub mod breakpoints;
 pub mod code;
+mod context;
 pub mod entry;
 mod error;
+mod evaluate;
 pub mod frames;
 mod image;
 mod interrupt;
+pub mod linespec;
+mod listing;
 pub mod live;
+mod names;
 pub mod run;
 mod session;
 mod settings;
 pub mod source;
+mod symbolic;
+mod values;
 
 pub use error::{Error, Result};
 pub use interrupt::Interrupt;
+pub use listing::{Lines, Listing};
 pub use session::Session;
-pub use settings::{PrintSettings, Settings};
+pub use settings::Settings;
+pub use symbolic::{CodeAround, Declared};
+pub use values::Values;

@@ -2,17 +2,21 @@
 //!
 //! What it can be asked stands in the modules beside: places in the code, listings, instructions, sources.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use lkdb_base::Memory;
+use lkdb_base::{Memory, RuntimeAddr};
 use lkdb_map::Files;
-use lkdb_symbols::{Elf, ObjectId, Store, Symbols};
+use lkdb_symbols::{Elf, Moved, Object, ObjectId, Placement, Store, Symbols};
 
 use crate::breakpoints::Table;
 use crate::frames::{Frames, Tables};
 use crate::image::StaticMemory;
+use crate::listing::Listing;
 use crate::live::Live;
+use crate::names::Names;
 use crate::source::Sources;
+use crate::values::Values;
 use crate::{Error, Interrupt, Result, Settings};
 
 /// One debugger's hold on one kernel: files, and what the user has said and chosen.
@@ -25,6 +29,9 @@ pub struct Session<'d> {
     settings: Settings,
     sources: Sources,
     interrupt: Interrupt,
+    names: Names<'d>,
+    values: Values,
+    pub(crate) listing: RefCell<Listing>,
     pub(crate) breakpoints: Table,
     pub(crate) live: Option<Live>,
     pub(crate) frames: Frames,
@@ -44,6 +51,9 @@ impl<'d> Session<'d> {
             settings: Settings::default(),
             sources: Sources::new(working_directory),
             interrupt: Interrupt::default(),
+            names: Names::default(),
+            values: Values::default(),
+            listing: RefCell::default(),
             breakpoints: Table::default(),
             live: None,
             frames: Frames::default(),
@@ -71,6 +81,29 @@ impl<'d> Session<'d> {
         if let Some(object) = self.symbols.object(id) {
             self.memory.add(&elf, |section| object.runtime(object.layout.start(section)));
         }
+        self.names.forget();
+        self.paths.push((id, path.to_owned()));
+        Ok(())
+    }
+
+    /// Adds the symbols of a file whose sections run elsewhere: `sections` by name (`.text` alone moves the
+    /// others along), then all moved by `offset`.
+    ///
+    /// # Errors
+    /// As [`Session::add_file`], and for a section that the file does not have.
+    pub fn add_file_at(&mut self, path: &Path, sections: &[(String, u64)], offset: u64) -> Result<()> {
+        let bytes = self.files.map(self.path(path))?;
+        let elf = Elf::parse(bytes).map_err(|error| Error::Elf { path: path.to_owned(), error })?;
+        if let Some((name, _)) = sections.iter().find(|(name, _)| elf.section(name).is_none()) {
+            return Err(Error::say(format!("section {name} not found in {}", path.display())));
+        }
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let id = self.symbols.add_with(&name, elf, |object| place(object, &elf, sections, offset));
+        let id = id.ok_or_else(|| Error::say("too many files"))?;
+        if let Some(object) = self.symbols.object(id) {
+            self.memory.add(&elf, |section| object.runtime(object.layout.start(section)));
+        }
+        self.names.forget();
         self.paths.push((id, path.to_owned()));
         Ok(())
     }
@@ -96,6 +129,23 @@ impl<'d> Session<'d> {
     /// Memory as the files have it: before anything has run.
     pub(crate) fn static_memory(&self) -> &dyn Memory {
         &self.memory
+    }
+
+    /// Names of the debug info.
+    pub(crate) fn names(&self) -> &Names<'d> {
+        &self.names
+    }
+
+    /// The history of values, convenience variables.
+    #[must_use]
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// The kernel's architecture; none without a file.
+    #[must_use]
+    pub fn arch(&self) -> Option<&'static lkdb_base::Arch> {
+        self.symbols.objects().find_map(|object| object.elf.arch().ok())
     }
 
     /// The settings.
@@ -181,4 +231,21 @@ impl<'d> Session<'d> {
         names.truncate(SCREEN);
         names
     }
+}
+
+/// Places the sections of an object: those that are told, the others by the distance that `.text` moved.
+fn place<'d>(object: &mut Object<'d>, elf: &Elf<'d>, sections: &[(String, u64)], offset: u64) {
+    let start = |section: &lkdb_symbols::Section<'d>| object.layout.start(section);
+    let text = elf.section(".text").and_then(|text| {
+        let (_, address) = sections.iter().find(|(name, _)| name == ".text")?;
+        Some(address.wrapping_sub(start(&text).0))
+    });
+    let moved = elf.sections().filter(|section| section.allocated && section.size > 0).map(|section| {
+        let told = sections.iter().find(|(name, _)| name == section.name).map(|(_, address)| *address);
+        let along = start(&section).0.wrapping_add(text.unwrap_or(0));
+        let runs_at = RuntimeAddr(told.unwrap_or(along).wrapping_add(offset));
+        Moved { start: start(&section), size: section.size, runs_at }
+    });
+    let placement = Placement::module(moved.collect());
+    object.place(placement);
 }

@@ -1,7 +1,7 @@
 //! Facts about 64-bit Arm.
 
 use super::frames::{AcrossCalls, BytePattern, FrameFacts, Outermost, RegisterFact, SavedAt, Sleeping};
-use super::{Arch, DebugRelocation, Prologue};
+use super::{Arch, DebugRelocation, Instructions, Prologue};
 
 /// 64-bit Arm.
 pub static AARCH64: Arch = Arch {
@@ -13,6 +13,9 @@ pub static AARCH64: Arch = Arch {
     gdb: "aarch64",
     serial: "ttyAMA",
     serial_device: (204, 64),
+    bfd: "littleaarch64",
+    instructions: Instructions::A64,
+    system_call_prefixes: &["__arm64_sys_", "__se_sys_", "SyS_"],
     program_counter: "pc",
     paging: None,
     reset_vector: None,

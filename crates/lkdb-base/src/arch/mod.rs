@@ -34,6 +34,13 @@ pub struct Arch {
     pub serial: &'static str,
     /// Major device number and minor of port 0 of those serial ports.
     pub serial_device: (u32, u32),
+    /// BFD's name for it, as in `elf64-x86-64`.
+    pub bfd: &'static str,
+    /// Whose instructions these are, for whoever decodes them.
+    pub instructions: Instructions,
+    /// What the kernel puts before a system call's name in place of `sys_`, since 4.17
+    /// (`arch/*/include/asm/syscall_wrapper.h`); older kernels have the plain name.
+    pub system_call_prefixes: &'static [&'static str],
     /// The program counter, as target.xml names it.
     pub program_counter: &'static str,
     /// Its page tables; `None`: a stub walks them.
@@ -49,6 +56,15 @@ pub struct Arch {
     pub registers: &'static [RegisterFact],
     /// What its stacks look like.
     pub frames: &'static FrameFacts,
+}
+
+/// An instruction set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instructions {
+    /// x86's, in 64-bit mode.
+    X86,
+    /// A64.
+    A64,
 }
 
 /// How a function's prologue is told from its body, for breakpoints (gdb's rules for the architecture).

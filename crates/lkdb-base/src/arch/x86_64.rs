@@ -3,7 +3,7 @@
 use super::frames::{
     AcrossCalls, BytePattern, FrameFacts, Mode, Outermost, RegisterFact, SavedAt, Sleeping, Store, SystemCall,
 };
-use super::{Arch, DebugRelocation, Prologue};
+use super::{Arch, DebugRelocation, Instructions, Prologue};
 use crate::{RuntimeAddr, paging};
 
 /// x86-64.
@@ -16,6 +16,9 @@ pub static X86_64: Arch = Arch {
     gdb: "i386:x86-64",
     serial: "ttyS",
     serial_device: (4, 64),
+    bfd: "x86-64",
+    instructions: Instructions::X86,
+    system_call_prefixes: &["__x64_sys_", "__se_sys_", "SyS_"],
     program_counter: "rip",
     paging: Some(&paging::X86_64),
     // Intel's manual, volume 3, "First Instruction Executed".

@@ -1,6 +1,15 @@
 //! The commands, one file a family: each has its `COMMANDS`, which the table lists.
 
+pub(crate) mod code;
+pub(crate) mod files;
+pub(crate) mod info;
+pub(crate) mod list;
+pub(crate) mod mixed;
+pub(crate) mod places;
+pub(crate) mod print;
+pub(crate) mod printf;
 pub(crate) mod running;
+pub(crate) mod scope;
 pub(crate) mod settings;
 pub(crate) mod stack;
 pub(crate) mod support;

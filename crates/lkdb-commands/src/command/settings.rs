@@ -25,7 +25,7 @@ enum Kind {
     /// `on` or `off`; without an argument `on`.
     Flag(fn(&mut Settings) -> &mut bool),
     /// A number, or `unlimited` (0 too).
-    Limit(fn(&mut Settings) -> &mut Option<usize>),
+    Limit(fn(&mut Settings) -> &mut Option<u64>),
     /// One of some words.
     Choice(&'static [&'static str], fn(&mut Settings) -> &mut &'static str),
     /// What reads its arguments for itself.
@@ -119,13 +119,6 @@ const PRINT: &[Command] = &[
         Kind::Limit(|all| &mut all.print.repeats),
     ),
     setting(
-        &["sevenbit-strings"],
-        ON_OFF,
-        "Whether 8-bit characters are printed as octal numbers",
-        "Printing of 8-bit characters in strings as \\nnn is {}.",
-        Kind::Flag(|all| &mut all.print.sevenbit_strings),
-    ),
-    setting(
         &["symbol"],
         ON_OFF,
         "Whether pointers are printed with the symbol they point to",
@@ -137,7 +130,7 @@ const PRINT: &[Command] = &[
         ON_OFF,
         "Whether unions within structures are printed",
         "Printing of unions interior to structures is {}.",
-        Kind::Flag(|all| &mut all.print.union),
+        Kind::Flag(|all| &mut all.print.unions),
     ),
 ];
 
@@ -218,8 +211,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         &["set"],
         "Changes a setting; `set var EXPR' evaluates an assignment",
         Group::Data,
-        &[SETTINGS, PRINT_PREFIX],
-        None,
+        &[SETTINGS, PRINT_PREFIX, super::print::SET],
+        Some(super::print::set_expression),
     )
     .repeats(Repeat::Never),
     Command::prefix(
@@ -302,7 +295,7 @@ fn flag(value: &str) -> Result<bool> {
     }
 }
 
-fn limit(value: &str) -> Result<Option<usize>> {
+fn limit(value: &str) -> Result<Option<u64>> {
     let begins_unlimited = !value.is_empty() && "unlimited".starts_with(value);
     match value.parse::<i64>() {
         _ if value.is_empty() => {
@@ -310,8 +303,8 @@ fn limit(value: &str) -> Result<Option<usize>> {
         }
         _ if begins_unlimited => Ok(None),
         Ok(0 | -1) => Ok(None),
-        Ok(number) => match usize::try_from(number) {
-            Ok(number) if number <= i32::MAX as usize => Ok(Some(number)),
+        Ok(number) => match u64::try_from(number) {
+            Ok(number) if number <= i32::MAX as u64 => Ok(Some(number)),
             _ => Err(Error::say(format!("integer {number} out of range"))),
         },
         Err(_) => Err(Error::say(format!("No symbol \"{value}\" in current context."))),

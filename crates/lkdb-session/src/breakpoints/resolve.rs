@@ -1,10 +1,10 @@
 //! Where breakpoints are now: their places found anew whenever the kernel's place changes.
 
-use lkdb_base::RuntimeAddr;
 use lkdb_target::Thread;
 
 use super::{Breakpoint, Found, Table, What};
-use crate::{Error, Result, Session};
+use crate::linespec::Purpose;
+use crate::{Result, Session};
 
 impl Breakpoint {
     /// Counts a hit; whether it stops.
@@ -33,7 +33,7 @@ impl Session<'_> {
     /// # Errors
     /// When it means nothing; then there is none.
     pub fn set_breakpoint(&mut self, spec: &str, hardware: bool, temporary: bool) -> Result<u32> {
-        let found = self.places(spec)?;
+        let found = self.code_places(spec)?;
         let number = self.breakpoints.add(What::Code { spec: spec.to_owned(), hardware }, temporary);
         self.breakpoints.get_mut(number)?.move_to(found);
         Ok(number)
@@ -48,7 +48,7 @@ impl Session<'_> {
             .map(|one| (one.number, one.text().to_owned()))
             .collect();
         for (number, spec) in specs {
-            let found = self.places(&spec).unwrap_or_default();
+            let found = self.code_places(&spec).unwrap_or_default();
             self.breakpoints.get_mut(number)?.move_to(found);
         }
         Ok(())
@@ -62,13 +62,15 @@ impl Session<'_> {
     }
 
     /// The places in memory that a location specification means.
-    fn places(&self, spec: &str) -> Result<Vec<Found>> {
-        if let Some(address) = spec.strip_prefix('*') {
-            let digits = address.trim().trim_start_matches("0x");
-            let address = u64::from_str_radix(digits, 16).map_err(|error| Error::say(error.to_string()))?;
-            let (function, file, line) = (None, None, None);
-            return Ok(vec![Found { address: RuntimeAddr(address), function, file, line }]);
-        }
-        Err(Error::say(format!("Function \"{spec}\" not defined.")))
+    fn code_places(&self, spec: &str) -> Result<Vec<Found>> {
+        let found = self.places(spec, Purpose::Code)?.into_iter().filter_map(|place| {
+            Some(Found {
+                address: place.runs_at?,
+                function: place.function.map(|name| name.to_string()),
+                file: place.file.map(|file| file.name.to_string()),
+                line: Some(u64::from(place.line)).filter(|line| *line > 0),
+            })
+        });
+        Ok(found.collect())
     }
 }

@@ -10,18 +10,18 @@ use iced_x86::{
 
 /// One instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instruction {
+pub(super) struct Instruction {
     /// Its length in bytes; at least 1.
-    pub length: usize,
+    pub(super) length: usize,
     /// Mnemonic and operands as gdb writes them, without what follows an address.
-    pub text: String,
+    pub(super) text: String,
     /// The address that is written in it, whose symbol follows.
-    pub address: Option<Address>,
+    pub(super) address: Option<Address>,
 }
 
 /// An address in an instruction's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Address {
+pub(super) enum Address {
     /// A jump's or call's: the text ends with it.
     Target(u64),
     /// An operand's, relative to the instruction: it stands in a comment behind it.
@@ -30,7 +30,7 @@ pub enum Address {
 
 /// Whose syntax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavor {
+pub(super) enum Flavor {
     /// AT&T's.
     Att,
     /// Intel's.
@@ -41,7 +41,7 @@ pub enum Flavor {
 pub(super) const LONGEST: usize = 15;
 
 /// Writes instructions.
-pub struct X86 {
+pub(super) struct X86 {
     formatter: Box<dyn Formatter>,
     flavor: Flavor,
 }
@@ -49,7 +49,7 @@ pub struct X86 {
 impl X86 {
     /// In a syntax.
     #[must_use]
-    pub fn new(flavor: Flavor) -> Self {
+    pub(super) fn new(flavor: Flavor) -> Self {
         let mut formatter: Box<dyn Formatter> = match flavor {
             Flavor::Att => Box::new(GasFormatter::new()),
             Flavor::Intel => Box::new(IntelFormatter::new()),
@@ -76,7 +76,7 @@ impl X86 {
     }
 
     /// The instruction that `bytes` begin with, at `address`; none where there are no bytes.
-    pub fn decode(&mut self, bytes: &[u8], address: u64) -> Option<Instruction> {
+    pub(super) fn decode(&mut self, bytes: &[u8], address: u64) -> Option<Instruction> {
         let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
         if bytes.is_empty() {
             return None;
@@ -139,7 +139,8 @@ fn split(written: &str) -> (&str, &str) {
 
 /// The address that a jump or call goes to, where its operand is one.
 fn target(decoded: &Decoded) -> Option<u64> {
-    let near = matches!(decoded.op0_kind(), OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64);
+    let near =
+        matches!(decoded.op0_kind(), OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64);
     (decoded.op_count() > 0 && near).then(|| decoded.near_branch_target())
 }
 
@@ -180,10 +181,22 @@ fn att_operands(decoded: &Decoded, operands: &str, opcode: Option<u8>) -> String
         operands = operands.replace("%es:%es:", "%es:").replace("%ds:%ds:", "%ds:");
     }
     match decoded.mnemonic() {
-        Mnemonic::In | Mnemonic::Out | Mnemonic::Insb | Mnemonic::Insd | Mnemonic::Insw | Mnemonic::Outsb
-        | Mnemonic::Outsd | Mnemonic::Outsw => operands.replace("%dx", "(%dx)"),
-        Mnemonic::Shl | Mnemonic::Shr | Mnemonic::Sar | Mnemonic::Sal | Mnemonic::Rol | Mnemonic::Ror
-        | Mnemonic::Rcl | Mnemonic::Rcr
+        Mnemonic::In
+        | Mnemonic::Out
+        | Mnemonic::Insb
+        | Mnemonic::Insd
+        | Mnemonic::Insw
+        | Mnemonic::Outsb
+        | Mnemonic::Outsd
+        | Mnemonic::Outsw => operands.replace("%dx", "(%dx)"),
+        Mnemonic::Shl
+        | Mnemonic::Shr
+        | Mnemonic::Sar
+        | Mnemonic::Sal
+        | Mnemonic::Rol
+        | Mnemonic::Ror
+        | Mnemonic::Rcl
+        | Mnemonic::Rcr
             if matches!(opcode, Some(0xd0 | 0xd1)) =>
         {
             operands.strip_prefix("$0x1,").map_or(operands.clone(), str::to_owned)

@@ -36,7 +36,8 @@ pub fn parse(text: &str) -> Option<Spec> {
         _ => (0, text),
     };
     if sign != 0 {
-        let count = if digits.is_empty() { 1 } else { digits.parse::<i64>().ok().filter(|count| *count >= 0)? };
+        let count =
+            if digits.is_empty() { 1 } else { digits.parse::<i64>().ok().filter(|count| *count >= 0)? };
         return Some(Spec::Offset(sign * count));
     }
     let (file, rest) = match split_file(text) {

@@ -16,7 +16,8 @@ impl<'d> Session<'d> {
     /// # Errors
     /// In gdb's words, when it means nothing.
     pub fn places(&self, text: &str, purpose: Purpose) -> Result<Vec<Place>> {
-        let spec = parse(text).ok_or_else(|| Error::say("malformed linespec error: unexpected end of input"))?;
+        let spec =
+            parse(text).ok_or_else(|| Error::say("malformed linespec error: unexpected end of input"))?;
         match spec {
             Spec::Address(expression) => {
                 let address = self.address_of(&expression)?;
@@ -113,7 +114,10 @@ impl<'d> Session<'d> {
             let place = file.map(|file| format!(" in \"{file}\"")).unwrap_or_default();
             return Err(Error::say(format!("Function \"{name}\" not defined{place}.")));
         }
-        found.into_iter().map(|(object, address)| self.function_place(object, address, &names, purpose)).collect()
+        found
+            .into_iter()
+            .map(|(object, address)| self.function_place(object, address, &names, purpose))
+            .collect()
     }
 
     fn function_place(

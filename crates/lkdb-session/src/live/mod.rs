@@ -225,6 +225,13 @@ impl<'d> Session<'d> {
             .map_err(|error| Error::say(format!("cannot let the machine go: {error}")))
     }
 
+    /// Where the selected CPU stands; none without a machine.
+    #[must_use]
+    pub fn program_counter(&self) -> Option<RuntimeAddr> {
+        let live = self.live.as_ref()?;
+        live.runner.pc(live.selected)
+    }
+
     /// Memory: the machine's, else the files'.
     #[must_use]
     pub fn memory(&self) -> &dyn Memory {

@@ -1,0 +1,256 @@
+//! Values and types: `print`, `output`, `x`, `whatis`, `ptype`, `printf`, `set var`.
+
+use lkdb_session::Session;
+use lkdb_session::code::Decoder;
+use lkdb_value::declare::{Offsets, ptype_answer, whatis};
+use lkdb_value::expr::{Expr, parse, type_of};
+use lkdb_value::format::{Examined, Letter, Spec, print};
+use lkdb_value::{Context, Value};
+use serde::Serialize;
+
+use crate::answer::{Layout, Nothing, Text};
+use crate::page::{Page, Style};
+use crate::table::{Command, Group, Repeat, Takes};
+use crate::{Error, Result};
+
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        &["print", "p", "inspect", "call"],
+        "[OPTIONS --] [/FMT] EXPRESSION",
+        "Prints the value of an expression, and keeps it as $1, $2, ...\nFMT: x, d, u, o, t, z, c, a, f, s; OPTIONS as \
+         in `set print': -pretty, -elements 5.",
+        Group::Data,
+        print_value,
+    )
+    .takes(Takes::Expression),
+    Command::new(&["output"], "[/FMT] EXPRESSION", "Prints a value without a number or newline, and does not keep it", Group::Data, output)
+        .takes(Takes::Expression),
+    Command::new(
+        &["x"],
+        "[/COUNT FMT SIZE] [ADDRESS]",
+        "Shows memory\nFMT: as for print, and s for strings, i for instructions; SIZE: b, h, w, g for 1, 2, 4, 8 bytes. \
+         Without ADDRESS it goes on where it ended.",
+        Group::Data,
+        examine,
+    )
+    .repeats(Repeat::GoesOn)
+    .takes(Takes::Expression),
+    Command::new(&["whatis"], "EXPRESSION | TYPE", "The type of an expression, by its name", Group::Data, what_is)
+        .takes(Takes::Expression),
+    Command::new(
+        &["ptype"],
+        "[/o] EXPRESSION | TYPE",
+        "What a type is made of\n/o: with offsets and sizes in bytes.",
+        Group::Data,
+        p_type,
+    )
+    .takes(Takes::Expression),
+    Command::new(&["printf"], "\"FORMAT\", EXPRESSION, ...", "Prints values by a format, as in C", Group::Data, super::printf::printf)
+        .takes(Takes::Expression),
+];
+
+pub(crate) const SET: &[Command] = &[Command::new(
+    &["variable", "var"],
+    "EXPRESSION",
+    "Evaluates an expression that assigns, and prints nothing",
+    Group::Data,
+    set_variable,
+)
+.takes(Takes::Expression)];
+
+/// A value that was printed.
+#[derive(Debug, Serialize)]
+struct Printed {
+    /// Its number in the history.
+    number: Option<usize>,
+    #[serde(rename = "type")]
+    ty: String,
+    value: String,
+    #[serde(skip)]
+    end: &'static str,
+}
+
+impl Layout for Printed {
+    fn lay_out(&self, page: &mut Page) {
+        if let Some(number) = self.number {
+            page.put(Style::Variable, format_args!("${number}")).plain(" = ");
+        }
+        page.plain(&self.value).plain(self.end);
+    }
+}
+
+fn print_value(session: &mut Session<'_>, rest: &str) -> Result {
+    let (settings, rest) = session.settings().print.with_options(rest)?;
+    let (spec, rest) = Spec::parse(rest)?;
+    let letter = spec.for_value("print")?;
+    remember_letter(session, spec);
+    let value = value_of(session, rest)?;
+    let text = print(&value, session, &settings, letter)?;
+    let ty = lkdb_value::type_text(session, value.ty);
+    let number = remember(session, &value);
+    // A void value has no number.
+    let number =
+        if ty == "void" { number.or(Some(session.values().last() + 1)).filter(|_| true) } else { number };
+    Ok(Box::new(Printed { number, ty, value: text, end: "\n" }))
+}
+
+/// Keeps a value in the history; what is gone is kept as what it was: nothing.
+fn remember(session: &Session<'_>, value: &Value) -> Option<usize> {
+    let bytes = value.bytes(session).unwrap_or((value.ty, [].into()));
+    Some(session.values().remember(bytes))
+}
+
+/// An expression's value; the last one without an expression.
+fn value_of(session: &Session<'_>, text: &str) -> Result<Value> {
+    Ok(session.evaluate(if text.is_empty() { "$" } else { text })?)
+}
+
+/// `x` uses the format of the last `print`.
+fn remember_letter(session: &Session<'_>, spec: Spec) {
+    if let Some(letter) = spec.letter {
+        let mut examine = session.values().examine();
+        examine.letter = letter;
+        session.values().set_examine(examine);
+    }
+}
+
+fn output(session: &mut Session<'_>, rest: &str) -> Result {
+    let (settings, rest) = session.settings().print.with_options(rest)?;
+    let (spec, rest) = Spec::parse(rest)?;
+    let letter = spec.for_value("output")?;
+    if rest.is_empty() {
+        return Err(Error::say("Argument required (expression to compute)."));
+    }
+    let value = value_of(session, rest)?;
+    let text = print(&value, session, &settings, letter)?;
+    let ty = lkdb_value::type_text(session, value.ty);
+    Ok(Box::new(Printed { number: None, ty, value: text, end: "" }))
+}
+
+/// Memory that was looked at.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Memory(Examined);
+
+impl Layout for Memory {
+    fn lay_out(&self, page: &mut Page) {
+        for line in &self.0.lines {
+            page.plain(line.mark).put(Style::Address, &line.address);
+            if let Some(symbol) = &line.symbol {
+                page.plain(" <").put(Style::Function, symbol).plain(">");
+            }
+            page.plain(":");
+            for unit in &line.units {
+                page.plain("\t").plain(unit);
+            }
+            page.plain("\n");
+        }
+        if let Some(error) = &self.0.error {
+            page.put(Style::Warning, error).plain("\n");
+        }
+    }
+}
+
+fn examine(session: &mut Session<'_>, rest: &str) -> Result {
+    let (spec, rest) = Spec::parse(rest)?;
+    let start = if rest.is_empty() { None } else { Some(session.address_of(rest)?) };
+    let mut examine = session.values().examine();
+    let settings = session.settings().print;
+    let wants_code = spec.letter.unwrap_or(examine.letter) == Letter::Instruction;
+    let examined = if wants_code {
+        let decoder = Decoder::new(session)?;
+        examine.examine(spec, start, session, &settings, &decoder)
+    } else {
+        examine.examine(spec, start, session, &settings, &NoCode)
+    };
+    session.values().set_examine(examine);
+    if let Some((ty, address)) = examined.last {
+        session.remember_examined(ty, address);
+    }
+    match (&examined.error, examined.lines.is_empty()) {
+        (Some(error), true) => Err(error.clone().into()),
+        _ => Ok(Box::new(Memory(examined))),
+    }
+}
+
+/// For formats that are no instructions.
+struct NoCode;
+
+impl lkdb_value::format::Disassembler for NoCode {
+    fn instruction(
+        &self,
+        _: lkdb_base::RuntimeAddr,
+    ) -> std::result::Result<(String, u64), lkdb_value::Error> {
+        Err(lkdb_value::Error::Operation("no instructions here".to_owned()))
+    }
+
+    fn is_current(&self, _: lkdb_base::RuntimeAddr) -> bool {
+        false
+    }
+}
+
+/// A type.
+#[derive(Debug, Serialize)]
+struct Type {
+    #[serde(rename = "type")]
+    text: String,
+}
+
+impl Layout for Type {
+    fn lay_out(&self, page: &mut Page) {
+        page.plain(&self.text).plain("\n");
+    }
+}
+
+fn what_is(session: &mut Session<'_>, rest: &str) -> Result {
+    let context: &dyn Context = session;
+    let rest = if rest.is_empty() { "$" } else { rest };
+    let expression = parse(rest, context)?;
+    let named = matches!(expression, Expr::Type(_));
+    let ty = type_of(&expression, context)?;
+    let text = format!("type = {}", whatis(context.types(), ty, named)?);
+    Ok(Box::new(Type { text }))
+}
+
+fn p_type(session: &mut Session<'_>, rest: &str) -> Result {
+    let (offsets, rest) = match crate::arguments::format(rest) {
+        (Some(letters), rest) => (offsets_of(letters)?, rest),
+        (None, rest) => (Offsets::No, rest),
+    };
+    let context: &dyn Context = session;
+    let rest = if rest.is_empty() { "$" } else { rest };
+    let expression = parse(rest, context)?;
+    let ty = type_of(&expression, context)?;
+    Ok(Box::new(Type { text: ptype_answer(context.types(), ty, offsets)? }))
+}
+
+fn offsets_of(letters: &str) -> Result<Offsets> {
+    let mut offsets = Offsets::No;
+    for letter in letters.chars() {
+        match letter {
+            'o' => offsets = Offsets::Decimal,
+            'x' => offsets = Offsets::Hex,
+            'd' => offsets = Offsets::Decimal,
+            // About C++'s methods and typedefs.
+            'r' | 'm' | 'M' | 't' | 'T' => {}
+            other => return Err(Error::say(format!("unrecognized flag '{other}'"))),
+        }
+    }
+    Ok(offsets)
+}
+
+fn set_variable(session: &mut Session<'_>, rest: &str) -> Result {
+    if rest.is_empty() {
+        return Err(Error::say("Argument required (expression to compute)."));
+    }
+    session.evaluate(rest)?;
+    Ok(Box::new(Nothing {}))
+}
+
+/// `set EXPRESSION`: for what is no setting's name.
+pub(crate) fn set_expression(session: &mut Session<'_>, rest: &str) -> Result {
+    if rest.is_empty() {
+        return Ok(Box::new(Text { text: String::new() }));
+    }
+    set_variable(session, rest)
+}

@@ -1,0 +1,218 @@
+//! What names, types and registers mean to an expression: the session as `lkdb-value` sees it.
+//!
+//! A name is looked for in the selected frame's blocks, then among the statics of the file that is listed,
+//! then everywhere; a symbol without debug info comes last.
+
+use std::rc::Rc;
+
+use lkdb_base::{LinkAddr, Memory, RuntimeAddr};
+use lkdb_symbols::dwarf::{Constant, DeclarationKind, LocationDescription};
+use lkdb_symbols::names::Kinds;
+use lkdb_symbols::types::{Type, spellings};
+use lkdb_symbols::{DwarfRegister, Gone, Object, Place, SymbolKind, TypeId, TypeSource};
+use lkdb_value::{Bytes, Context, Error, Named as Meaning};
+
+use crate::Session;
+use crate::names::Named;
+
+/// What a plain name can be.
+const PLAIN: Kinds = Kinds::VARIABLE.or(Kinds::ENUMERATOR).or(Kinds::TYPEDEF).or(Kinds::BASE);
+
+impl Context for Session<'_> {
+    fn types(&self) -> &dyn TypeSource {
+        self.symbols()
+    }
+
+    fn memory(&self) -> &dyn Memory {
+        Session::memory(self)
+    }
+
+    fn named(&self, name: &str) -> Result<Meaning, Error> {
+        if let Some(function) = self.function_named(name) {
+            return Ok(function);
+        }
+        let found = self.names().find(self.symbols().objects(), name, PLAIN);
+        let here = |named: &&Named| self.is_listed_unit(named);
+        let defined = |named: &&Named| !named.found.declaration;
+        let all = || found.iter().filter(defined);
+        let best = all().find(|named| self.is_external(named)).or_else(|| all().find(here));
+        for named in best.into_iter().chain(all()).chain(found.iter()) {
+            if let Some(meaning) = self.meaning(named)? {
+                return Ok(meaning);
+            }
+        }
+        if let Some(ty) = self.base_type(name) {
+            return Ok(Meaning::Type(ty));
+        }
+        self.bare(name).ok_or_else(|| Error::NoSymbol(name.to_owned()))
+    }
+
+    fn scoped(&self, scope: &str, name: &str) -> Result<Meaning, Error> {
+        let nothing = || Error::Operation(format!("No symbol \"{name}\" in specified context."));
+        let mut units = Vec::new();
+        for object in self.symbols().objects() {
+            let Some(dwarf) = object.dwarf() else { continue };
+            let files = dwarf.files_named(scope).map_err(|error| Error::Operation(error.to_string()))?;
+            units.extend(files.into_iter().map(|file| (object.id, file.unit)));
+        }
+        if units.is_empty() {
+            return Err(Error::Operation(format!("No symbol \"{scope}\" in current context.")));
+        }
+        let found = self.names().find(self.symbols().objects(), name, PLAIN.or(Kinds::FUNCTION));
+        for named in found.iter().filter(|named| units.contains(&(named.object, named.die.unit))) {
+            if let Some(meaning) = self.meaning(named)? {
+                return Ok(meaning);
+            }
+        }
+        Err(nothing())
+    }
+
+    fn tagged(&self, kind: &'static str, name: &str) -> Result<TypeId, Error> {
+        let kinds = match kind {
+            "struct" => Kinds::STRUCT,
+            "union" => Kinds::UNION,
+            _ => Kinds::ENUM,
+        };
+        let unknown = || Error::NoType { kind, name: name.to_owned() };
+        self.type_of_name(kinds, name).ok_or_else(unknown)
+    }
+
+    fn type_named(&self, name: &str) -> Result<TypeId, Error> {
+        let unknown = || Error::NoType { kind: "symbol", name: name.to_owned() };
+        let known = self.type_of_name(Kinds::TYPEDEF, name).or_else(|| self.base_type(name));
+        known.ok_or_else(unknown)
+    }
+
+    fn symbol_at(&self, address: RuntimeAddr) -> Option<String> {
+        let located = self.symbols().locate(address)?;
+        Some(self.symbols().object(located.object)?.symbolic(located.address)?.to_string())
+    }
+
+    fn register(&self, _: DwarfRegister) -> Result<Rc<[u8]>, Gone> {
+        Err(Gone::NoFrame)
+    }
+
+    fn register_named(&self, name: &str) -> Option<Result<Bytes, Error>> {
+        let arch = self.symbols().kernel()?.elf.arch().ok()?;
+        let known = ["pc", "sp", "fp"].contains(&name) || arch.register_named(name).is_some();
+        known.then(|| Err(Error::Operation("No registers.".to_owned())))
+    }
+
+    fn convenience(&self, name: &str) -> Option<Bytes> {
+        self.values().convenience(name)
+    }
+}
+
+impl<'d> Session<'d> {
+    /// A function with code of its own, found by its symbol: quicker than by its name in the debug info.
+    fn function_named(&self, name: &str) -> Option<Meaning> {
+        self.symbols().objects().find_map(|object| {
+            let dwarf = object.dwarf()?;
+            let symbols = object.symbols_named(name);
+            let code = symbols.iter().filter(|symbol| symbol.kind != SymbolKind::Object);
+            code.clone().find_map(|symbol| {
+                let function = dwarf.function_at(symbol.address).ok()??;
+                if function.name != name || function.entry != symbol.address {
+                    return None;
+                }
+                let ty = dwarf.type_id(function.die).ok()?;
+                Some(Meaning::Function(ty, object.runtime(function.entry)?))
+            })
+        })
+    }
+
+    /// Whether a DIE is of the unit whose file is listed.
+    fn is_listed_unit(&self, named: &Named) -> bool {
+        let Some(dwarf) = self.symbols().object(named.object).and_then(|object| object.dwarf()) else {
+            return false;
+        };
+        let listing = self.listing();
+        let unit = dwarf.unit(named.die.unit);
+        listing.file().zip(unit.ok()).is_some_and(|(file, unit)| *file.name == *unit.name)
+    }
+
+    fn is_external(&self, named: &Named) -> bool {
+        let Some(dwarf) = self.symbols().object(named.object).and_then(|object| object.dwarf()) else {
+            return false;
+        };
+        let Ok((unit, entry)) = dwarf.entry(named.die) else { return false };
+        dwarf.flag_of(&unit, &entry, gimli::DW_AT_external).unwrap_or(false)
+    }
+
+    /// What a DIE of file scope means; none for what has no meaning by itself.
+    fn meaning(&self, named: &Named) -> Result<Option<Meaning>, Error> {
+        let Some(object) = self.symbols().object(named.object) else { return Ok(None) };
+        let Some(dwarf) = object.dwarf() else { return Ok(None) };
+        let damaged = |error: lkdb_symbols::dwarf::Error| Error::Operation(error.to_string());
+        let (unit, entry) = dwarf.entry(named.die).map_err(damaged)?;
+        if entry.tag() == gimli::DW_TAG_enumerator {
+            let parent = dwarf.die_at(named.found.parent).map_err(damaged)?;
+            let ty = dwarf.type_id(parent).map_err(damaged)?;
+            let Type::Enum(one) = &*self.symbols().get(ty)? else { return Ok(None) };
+            let name = dwarf.name_of(&unit, &entry).map_err(damaged)?.unwrap_or_default();
+            let value = one.values.iter().find(|(other, _)| **other == *name).map(|(_, value)| *value);
+            return Ok(value.map(|value| Meaning::Enumerator(ty, value)));
+        }
+        if Kinds::of_tag(entry.tag().0).meets(Kinds::TYPES) {
+            return Ok(Some(Meaning::Type(dwarf.type_id(named.die).map_err(damaged)?)));
+        }
+        if entry.tag() == gimli::DW_TAG_subprogram {
+            let Some(function) = dwarf.function(named.die).map_err(damaged)? else { return Ok(None) };
+            let ty = dwarf.type_id(named.die).map_err(damaged)?;
+            return Ok(object.runtime(function.entry).map(|entry| Meaning::Function(ty, entry)));
+        }
+        let Some(declared) = dwarf.declaration(&unit, &entry).map_err(damaged)? else { return Ok(None) };
+        let ty = dwarf.type_id_of(&unit, &entry).map_err(damaged)?;
+        let DeclarationKind::Variable(location) = &declared.kind else { return Ok(None) };
+        let size = self.symbols().size(ty).unwrap_or(8);
+        Ok(self.place_of(object, declared.name, location, size).map(|place| Meaning::Variable(ty, place)))
+    }
+
+    /// Where a variable of file scope is; none when only its symbol could tell, and there is none.
+    fn place_of(
+        &self,
+        object: &Object<'d>,
+        name: &str,
+        location: &LocationDescription<'d>,
+        size: u64,
+    ) -> Option<Place> {
+        let at = |address: LinkAddr| object.runtime(address).map(Place::Memory);
+        Some(match location {
+            LocationDescription::Static(address) => at(*address).unwrap_or(Place::Gone(Gone::NotHere)),
+            LocationDescription::Unresolved => {
+                let symbols = self.symbols().objects().find_map(|object| {
+                    let symbols = object.symbols_named(name);
+                    object.runtime(symbols.first()?.address)
+                });
+                Place::Memory(symbols?)
+            }
+            LocationDescription::Constant(Constant::Bytes(bytes)) => Place::Literal((*bytes).into()),
+            LocationDescription::Constant(Constant::Number(value)) => {
+                let bytes = i128::from(*value).to_le_bytes();
+                Place::Literal(bytes.into_iter().take(usize::try_from(size).unwrap_or(16)).collect())
+            }
+            LocationDescription::OptimizedOut => Place::Gone(Gone::OptimizedOut),
+            _ => Place::Gone(Gone::NoFrame),
+        })
+    }
+
+    fn base_type(&self, name: &str) -> Option<TypeId> {
+        spellings(name).find_map(|name| self.type_of_name(Kinds::BASE, name))
+    }
+
+    fn type_of_name(&self, kinds: Kinds, name: &str) -> Option<TypeId> {
+        let found = self.names().find(self.symbols().objects(), name, kinds);
+        let named = found.iter().find(|named| !named.found.declaration).or(found.first())?;
+        self.symbols().object(named.object)?.dwarf()?.type_id(named.die).ok()
+    }
+
+    /// A symbol without debug info.
+    fn bare(&self, name: &str) -> Option<Meaning> {
+        self.symbols().objects().find_map(|object| {
+            let symbol = *object.symbols_named(name).first()?;
+            let executable = object.section_at(symbol.address).is_some_and(|section| section.executable);
+            let code = symbol.kind == SymbolKind::Function || executable;
+            Some(Meaning::Bare { address: object.runtime(symbol.address)?, code })
+        })
+    }
+}
