@@ -6,11 +6,11 @@ use crate::RuntimeAddr;
 
 /// Bytes that cannot be read, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Cannot access memory at address {address}: {why}")]
+#[error("Cannot access memory at address {address}{}{why}", if why.is_empty() { "" } else { ": " })]
 pub struct Unreadable {
     /// The first byte that could not be read.
     pub address: RuntimeAddr,
-    /// Why, in the words for a user: "no page is mapped there (level 2 entry not present)".
+    /// Why, in the words for a user (empty where there is nothing to add): "no page is mapped there (level 2 entry not present)".
     pub why: String,
 }
 

@@ -74,9 +74,10 @@ impl Session<'_> {
     /// Sets `$_` to an address that was looked at, and `$__` to what is there.
     pub fn remember_examined(&self, ty: TypeId, address: RuntimeAddr) {
         let pointer = self.symbols().make(Type::Pointer { size: 8, target: ty });
-        self.values().set("_", (pointer, address.0.to_le_bytes().into()));
+        // These names are variables', so setting them does not fail.
+        let _ = self.values().set("_", (pointer, address.0.to_le_bytes().into()));
         if let Ok(bytes) = Value::in_memory(ty, address).bytes(self) {
-            self.values().set("__", bytes);
+            let _ = self.values().set("__", bytes);
         }
     }
 }
@@ -98,7 +99,6 @@ impl Writer for Session<'_> {
 
     fn set_convenience(&self, name: &str, value: Bytes) -> Result<(), ValueError> {
         let (ty, bytes): (_, Rc<[u8]>) = value;
-        self.values().set(name, (ty, bytes));
-        Ok(())
+        self.values().set(name, (ty, bytes))
     }
 }

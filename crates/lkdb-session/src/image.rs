@@ -38,7 +38,7 @@ impl Memory for StaticMemory<'_> {
         while !rest.is_empty() {
             let piece = self.pieces.iter().find(|piece| at.wrapping_sub(piece.start) < piece.size);
             let Some(piece) = piece else {
-                return Err(Unreadable::new(RuntimeAddr(at), "no section of the file is there"));
+                return Err(Unreadable::new(RuntimeAddr(at), ""));
             };
             let offset = at - piece.start;
             let length = (piece.size - offset).min(rest.len() as u64) as usize;

@@ -1,7 +1,8 @@
 //! Addresses by name, and the code around an address.
 
 use lkdb_base::{LinkAddr, RuntimeAddr};
-use lkdb_symbols::Object;
+use lkdb_symbols::dwarf::{Describer, Length};
+use lkdb_symbols::{Object, TypeSource as _};
 use lkdb_value::Context as _;
 
 use crate::linespec::File;
@@ -82,7 +83,7 @@ impl<'d> Session<'d> {
     /// Makes `x` go on at an address.
     pub fn examine_from(&self, address: RuntimeAddr) {
         let examine = self.values().examine();
-        self.values().set_examine(lkdb_value::format::Examine { next: address, ..examine });
+        self.values().set_examine(lkdb_value::format::Examine { next: Some(address), ..examine });
     }
 
     /// The declarations that a place's blocks make, innermost first, each with its block's entry, in gdb's words
@@ -97,25 +98,22 @@ impl<'d> Session<'d> {
         let Some(scopes) = dwarf.scopes_at(located.address)? else { return Ok(Vec::new()) };
         let runs_at = |address: LinkAddr| object.runtime(address).unwrap_or(RuntimeAddr(address.0));
         let symbol = |name: &str| object.runtime(object.symbols_named(name).first()?.address);
-        let describer = lkdb_symbols::dwarf::Describer { dwarf, arch, runs_at: &runs_at, symbol: &symbol };
+        let describer = Describer { dwarf, arch, runs_at: &runs_at, symbol: &symbol };
         let mut all = Vec::new();
         for block in scopes.at(located.address) {
             for declared in &block.symbols {
                 let described = describer
                     .in_scope(declared, block.entry())
                     .map_err(|error| crate::Error::say(error.to_string()))?;
-                let size = match declared.ty {
-                    Some(ty) => dwarf.type_id(ty).ok().and_then(|ty| {
-                        use lkdb_symbols::TypeSource as _;
-                        self.symbols().size(ty).ok()
-                    }),
-                    None => None,
+                let size = match described.length {
+                    Length::Unsaid => None,
+                    Length::Bytes(length) => Some(length),
+                    Length::OfType => {
+                        let ty = declared.ty.and_then(|ty| dwarf.type_id(ty).ok());
+                        ty.and_then(|ty| self.symbols().size(ty).ok())
+                    }
                 };
-                all.push(Declared {
-                    name: declared.name.to_owned(),
-                    text: described.text,
-                    size: size.filter(|_| described.sized),
-                });
+                all.push(Declared { name: declared.name.to_owned(), text: described.text, size });
             }
             // Up to the function: an inlined one is as good as any.
             if block.inlined.is_some() {

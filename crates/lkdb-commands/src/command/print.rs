@@ -88,9 +88,6 @@ fn print_value(session: &mut Session<'_>, rest: &str) -> Result {
     let text = print(&value, session, &settings, letter)?;
     let ty = lkdb_value::type_text(session, value.ty);
     let number = remember(session, &value);
-    // A void value has no number.
-    let number =
-        if ty == "void" { number.or(Some(session.values().last() + 1)).filter(|_| true) } else { number };
     Ok(Box::new(Printed { number, ty, value: text, end: "\n" }))
 }
 
@@ -152,7 +149,12 @@ impl Layout for Memory {
 }
 
 fn examine(session: &mut Session<'_>, rest: &str) -> Result {
-    let (spec, rest) = Spec::parse(rest)?;
+    let alone = rest.is_empty();
+    let (mut spec, rest) = Spec::parse(rest)?;
+    if alone {
+        spec.count = Some(session.values().count());
+    }
+    session.values().set_count(spec.count.unwrap_or(1));
     let start = if rest.is_empty() { None } else { Some(session.address_of(rest)?) };
     let mut examine = session.values().examine();
     let settings = session.settings().print;
