@@ -245,7 +245,7 @@ impl<'b> Prefixes<'b> {
         let branch = target(decoded).is_some();
         let mut sizes = self.bytes.iter().filter(|byte| **byte == 0x66).count();
         let vex = matches!(self.opcode, Some(0xc4 | 0xc5 | 0x62));
-        let used = !vex && !branch && !(self.wide && self.opcode != Some(0x0f));
+        let used = !(vex || branch || self.wide && self.opcode != Some(0x0f));
         let mut found = Vec::new();
         for byte in self.bytes {
             let name = match byte {
