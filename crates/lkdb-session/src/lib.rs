@@ -20,6 +20,7 @@ pub mod run;
 mod session;
 mod settings;
 pub mod source;
+pub mod stepping;
 mod symbolic;
 mod values;
 

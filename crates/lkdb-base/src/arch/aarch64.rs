@@ -32,6 +32,8 @@ pub static AARCH64: Arch = Arch {
         (262, DebugRelocation::Relative(2)),
     ],
     registers: &REGISTERS,
+    // wfi
+    halts: &[&[0x7f, 0x20, 0x03, 0xd5]],
     frames: &FRAMES,
 };
 

@@ -34,6 +34,8 @@ pub static X86_64: Arch = Arch {
         (24, DebugRelocation::Relative(8)),
     ],
     registers: &REGISTERS,
+    // hlt
+    halts: &[&[0xf4]],
     frames: &FRAMES,
 };
 

@@ -2,6 +2,7 @@
 
 use lkdb_session::Session;
 use lkdb_session::live::Stop;
+use lkdb_session::stepping::{How, Outcome};
 use serde::Serialize;
 
 use crate::answer::Layout;
@@ -17,6 +18,29 @@ pub(crate) const COMMANDS: &[Command] = &[
         "Lets the guest run until something stops it\nN: the breakpoint that it stands at is ignored N - 1 times.",
         Group::Running,
         resume,
+    ),
+    Command::new(
+        &["step", "s"],
+        "[N]",
+        "Goes on to another source line, into the functions that are called",
+        Group::Running,
+        step,
+    ),
+    Command::new(
+        &["next", "n"],
+        "[N]",
+        "Goes on to another source line of this function",
+        Group::Running,
+        next,
+    ),
+    Command::new(&["stepi", "si"], "[N]", "One instruction", Group::Running, stepi),
+    Command::new(&["nexti", "ni"], "[N]", "One instruction; calls are one", Group::Running, nexti),
+    Command::new(
+        &["finish", "fin"],
+        "",
+        "Goes on until the selected frame returns\nWhichever CPU the task then runs on.",
+        Group::Running,
+        finish,
     ),
     Command::new(&["detach"], "", "Lets the guest run on without lkdb", Group::Running, detach),
 ];
@@ -42,6 +66,50 @@ fn ignore(session: &mut Session<'_>, times: u64) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn step(session: &mut Session<'_>, arguments: &str) -> Result {
+    repeated(session, arguments, |session| session.step_line(How::Into))
+}
+
+fn next(session: &mut Session<'_>, arguments: &str) -> Result {
+    repeated(session, arguments, |session| session.step_line(How::Over))
+}
+
+fn stepi(session: &mut Session<'_>, arguments: &str) -> Result {
+    repeated(session, arguments, |session| session.step_instruction(false))
+}
+
+fn nexti(session: &mut Session<'_>, arguments: &str) -> Result {
+    repeated(session, arguments, |session| session.step_instruction(true))
+}
+
+fn finish(session: &mut Session<'_>, arguments: &str) -> Result {
+    crate::arguments::none(arguments)?;
+    let level = session.selected_frame();
+    let outcome = session.finish(level)?;
+    Ok(Box::new(Stopped::of(session, outcome.stop)))
+}
+
+/// Does a step as often as the argument says, unless something else stops the guest.
+fn repeated(
+    session: &mut Session<'_>,
+    arguments: &str,
+    step: fn(&mut Session<'_>) -> lkdb_session::Result<Outcome>,
+) -> Result {
+    let bad = || Error::say(format!("Bad count: {arguments}."));
+    let times: u64 = if arguments.is_empty() { 1 } else { arguments.parse().map_err(|_| bad())? };
+    for _ in 1..times {
+        let outcome = step(session)?;
+        if !outcome.done {
+            return Ok(Box::new(Stopped::of(session, outcome.stop)));
+        }
+    }
+    let stop = match times {
+        0 => session.live()?.stop().cloned().unwrap_or(Stop::Interrupted { cpu: 0 }),
+        _ => step(session)?.stop,
+    };
+    Ok(Box::new(Stopped::of(session, stop)))
 }
 
 fn detach(session: &mut Session<'_>, arguments: &str) -> Result {

@@ -14,6 +14,7 @@ use lkdb_unwind::{Frame, Registers, Stepper};
 
 use crate::{Error, Result, Session};
 
+pub(crate) use rows::line_at;
 pub use rows::{Inline, Line, Row};
 use world::Program;
 pub(crate) use world::Tables;

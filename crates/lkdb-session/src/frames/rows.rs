@@ -1,5 +1,6 @@
 //! What users see as frames: a physical frame, and before it the functions that are inlined around its address.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use lkdb_base::{LinkAddr, RuntimeAddr};
@@ -80,7 +81,7 @@ fn described(rows: &mut Vec<Row>, object: &Object<'_>, place: Located, bare: &Ro
     };
     let dwarf = object.dwarf();
     let here = dwarf.and_then(|dwarf| line_at(dwarf, place.address));
-    let mut within_line = here.as_ref().is_none_or(|(_, start)| object.runtime(*start) != Some(bare.pc));
+    let mut within_line = here.as_ref().is_none_or(|(_, range)| object.runtime(range.start) != Some(bare.pc));
     let mut line = here.map(|(line, _)| line);
     let scopes = dwarf.and_then(|dwarf| dwarf.scopes_at(place.address).ok().flatten());
     if let (Some(scopes), Some(dwarf)) = (&scopes, dwarf) {
@@ -105,14 +106,14 @@ fn described(rows: &mut Vec<Row>, object: &Object<'_>, place: Located, bare: &Ro
     rows.push(Row { function: function.or_else(symbol), described, line, within_line, ..bare.clone() });
 }
 
-/// The line of an address, and where its code begins.
-pub(crate) fn line_at(dwarf: &Dwarf<'_>, address: LinkAddr) -> Option<(Line, LinkAddr)> {
+/// The line of an address, and the piece of its code around that.
+pub(crate) fn line_at(dwarf: &Dwarf<'_>, address: LinkAddr) -> Option<(Line, Range<LinkAddr>)> {
     let unit = dwarf.unit(dwarf.unit_at(address).ok()??).ok()?;
     let lines = unit.lines(dwarf.sections()).ok()?;
     let at = lines.at(address.0)?;
     let file = lines.files.get(at.file)?;
     let line = Line { file: Rc::clone(&file.name), path: Rc::clone(&file.path), line: at.line };
-    Some((line, LinkAddr(at.start)))
+    Some((line, LinkAddr(at.start)..LinkAddr(at.end)))
 }
 
 /// Where an inlined function is called.

@@ -166,6 +166,10 @@ impl Live {
         self.hidden
     }
 
+    pub(crate) fn hide_inlines(&mut self, hidden: usize) {
+        self.hidden = hidden;
+    }
+
     /// Its architecture.
     #[must_use]
     pub fn arch(&self) -> &'static Arch {

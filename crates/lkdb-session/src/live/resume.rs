@@ -97,6 +97,7 @@ impl Session<'_> {
         }
         live.know_kernel_tables();
         live.stop = Some(stop.clone());
+        live.hidden = 0;
         self.forget_frames();
         Ok(stop)
     }

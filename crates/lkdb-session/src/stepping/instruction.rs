@@ -1,0 +1,102 @@
+//! One instruction of one CPU.
+
+use std::collections::BTreeSet;
+
+use lkdb_base::RuntimeAddr;
+use lkdb_target::Thread;
+
+use super::Steps;
+use super::returning::Return;
+use crate::breakpoints::Site;
+use crate::live::{Goal, Verdict};
+use crate::run::{Landing, Move};
+use crate::{Result, Session};
+
+/// The longest instruction of any architecture.
+const LONGEST: usize = 15;
+
+/// `stepi` and `nexti`.
+pub(super) struct Instruction {
+    steps: Steps,
+    over: bool,
+    /// The instruction behind a halt, which is waited for: a halted CPU does no step.
+    behind_halt: Option<RuntimeAddr>,
+    /// A call is being waited for.
+    back: Option<Return>,
+    from: RuntimeAddr,
+    from_sp: u64,
+}
+
+impl Instruction {
+    pub(super) fn new(session: &Session<'_>, cpu: Thread, over: bool) -> Result<Self> {
+        let behind_halt = session.behind_halt(cpu)?;
+        let from_sp = session.stack_pointer(cpu)?;
+        let from = session.code_at(cpu)?.0;
+        Ok(Self { steps: Steps::of(cpu), over, behind_halt, back: None, from, from_sp })
+    }
+}
+
+impl Goal for Instruction {
+    fn next_move(&self) -> Move {
+        if self.behind_halt.is_some() || self.back.is_some() { Move::Run } else { self.steps.next_move() }
+    }
+
+    fn sites(&self) -> BTreeSet<Site> {
+        let halt = self.behind_halt.map(Site::code);
+        halt.into_iter().chain(self.back.map(Return::site)).collect()
+    }
+
+    fn landed(&mut self, session: &mut Session<'_>, landing: &Landing) -> Result<Verdict> {
+        self.steps.count();
+        let cpu = self.steps.cpu;
+        if let Some(back) = self.back {
+            return Ok(back.at(session, landing)?.map_or(Verdict::GoOn, Verdict::Done));
+        }
+        let pc = landing.cpus.iter().find(|(one, _)| *one == cpu).map(|(_, pc)| *pc);
+        if let Some(behind) = self.behind_halt {
+            return Ok(if pc == Some(behind) { Verdict::Done(cpu) } else { Verdict::GoOn });
+        }
+        if self.over && session.stack_pointer(cpu)? <= self.from_sp {
+            session.look_at(cpu)?;
+            let stack = session.stack(2)?;
+            let back = stack.frames.get(1).map(|caller| Return::into_frame(session, caller)).transpose()?;
+            // A call returns right behind itself, with the stack as it was.
+            let behind = |back: &Return| back.pc.0.wrapping_sub(self.from.0) <= LONGEST as u64;
+            self.back = back.filter(|back| behind(back) && back.sp == self.from_sp);
+            if self.back.is_some() {
+                return Ok(Verdict::GoOn);
+            }
+        }
+        Ok(Verdict::Done(cpu))
+    }
+}
+
+impl Session<'_> {
+    /// Makes stack and registers be those of a CPU that is being moved.
+    pub(super) fn look_at(&mut self, cpu: Thread) -> Result<()> {
+        self.live_mut()?.select(cpu)?;
+        self.forget_frames();
+        Ok(())
+    }
+
+    /// The address behind the instruction that a CPU stands on, if that waits for an interrupt: single-stepped
+    /// with interrupts masked it would wait for ever.
+    pub(super) fn behind_halt(&self, cpu: Thread) -> Result<Option<RuntimeAddr>> {
+        let code = self.code_at(cpu)?;
+        let halts = self.live()?.arch().halts;
+        let found = halts.iter().find(|halt| code.1.starts_with(halt));
+        Ok(found.map(|halt| code.0.offset(halt.len() as u64)))
+    }
+
+    /// Where a CPU stands, and the bytes of the instruction there.
+    fn code_at(&self, cpu: Thread) -> Result<(RuntimeAddr, Vec<u8>)> {
+        let live = self.live()?;
+        let at = live.cpus().iter().find(|(one, _)| *one == cpu).map(|(_, pc)| *pc);
+        let pc = at.ok_or_else(super::no_frame)?;
+        let mut bytes = vec![0; LONGEST];
+        while !bytes.is_empty() && self.memory().read(pc, &mut bytes).is_err() {
+            bytes.pop();
+        }
+        Ok((pc, bytes))
+    }
+}

@@ -1,0 +1,277 @@
+//! `step` and `next`: to the first instruction of another line, by gdb's rules.
+//!
+//! Single steps within the line; a call is run through (`next`, and `step` where the callee has no lines) or
+//! entered (`step`: to the end of its prologue). An exception taken on the way is run through like a call. After
+//! a return into the middle of a line the caller's line is stepped to its end.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::rc::Rc;
+
+use lkdb_base::RuntimeAddr;
+use lkdb_target::Thread;
+
+use super::Steps;
+use super::returning::Return;
+use crate::breakpoints::Site;
+use crate::frames::{Row, line_at};
+use crate::live::{Goal, Verdict};
+use crate::run::{Landing, Move};
+use crate::{Result, Session};
+
+/// Which of the commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// `step`.
+    Into,
+    /// `next`.
+    Over,
+    /// `until`: as `next`, but not back to an earlier line of the function.
+    Onward,
+}
+
+/// What is waited for while everything runs.
+#[derive(Debug, Clone, Copy)]
+enum Wait {
+    /// A call's return.
+    Back(Return),
+    /// The end of a callee's prologue, in its frame.
+    Body(Return),
+    /// An interrupt behind a halt instruction.
+    BehindHalt(RuntimeAddr),
+}
+
+/// A frame, told from all others: where the frame's caller's stack begins, and the function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identity {
+    cfa: Option<RuntimeAddr>,
+    function: Option<String>,
+    inlined: usize,
+}
+
+/// One `step` or `next`.
+pub(super) struct Line {
+    how: How,
+    steps: Steps,
+    wait: Option<Wait>,
+    origin: Identity,
+    range: Range<u64>,
+    line: Option<(Rc<str>, u32)>,
+    /// It has ended in a function that is inlined into the line: the user is in that.
+    pub(super) entered: bool,
+}
+
+/// What is known of the place where a CPU has landed.
+struct Here {
+    pc: RuntimeAddr,
+    identity: Identity,
+    caller: Option<Identity>,
+    back: Option<Return>,
+    thunk: bool,
+    row: Row,
+    start: Option<RuntimeAddr>,
+    end: Option<RuntimeAddr>,
+}
+
+impl Line {
+    pub(super) fn new(session: &mut Session<'_>, how: How) -> Result<Self> {
+        let cpu = session.live()?.selected();
+        let here = Here::of(session, cpu)?;
+        let mut goal = Self {
+            how,
+            steps: Steps::of(cpu),
+            wait: session.behind_halt(cpu)?.map(Wait::BehindHalt),
+            origin: here.identity.clone(),
+            range: 0..0,
+            line: None,
+            entered: false,
+        };
+        goal.take_line(session, &here);
+        Ok(goal)
+    }
+
+    /// The line here is the one to be left.
+    fn take_line(&mut self, session: &Session<'_>, here: &Here) {
+        self.line = here.line();
+        self.range = match (here.start, here.end) {
+            (Some(start), Some(end)) if (start.0..end.0).contains(&here.pc.0) => start.0..end.0,
+            // No line: one instruction is all there is to leave.
+            _ => here.pc.0..here.pc.0 + 1,
+        };
+        if self.how == How::Onward
+            && let Some(entry) = session.function_entry(here.pc)
+        {
+            self.range.start = self.range.start.min(entry.0);
+        }
+    }
+
+    /// What to do at a place that was stepped to.
+    fn judge(&mut self, session: &mut Session<'_>, cpu: Thread) -> Result<Verdict> {
+        let pc = session.live()?.cpus().iter().find(|(one, _)| *one == cpu).map(|(_, pc)| *pc);
+        if pc.is_some_and(|pc| self.range.contains(&pc.0)) {
+            self.wait = session.behind_halt(cpu)?.map(Wait::BehindHalt);
+            return Ok(Verdict::GoOn);
+        }
+        session.look_at(cpu)?;
+        let here = Here::of(session, cpu)?;
+        if here.thunk {
+            return Ok(Verdict::GoOn);
+        }
+        if here.caller.as_ref().is_some_and(|caller| caller.cfa == self.origin.cfa)
+            && here.identity.cfa != self.origin.cfa
+        {
+            return self.called(session, &here);
+        }
+        self.moved_on(session, &here, cpu)
+    }
+
+    /// In a function that the line has called, or in an exception that it has raised.
+    fn called(&mut self, session: &Session<'_>, here: &Here) -> Result<Verdict> {
+        let body = (self.how == How::Into && here.row.line.is_some() && here.row.described)
+            .then(|| session.body_of(here.pc))
+            .flatten();
+        self.wait = match (body, here.back) {
+            (Some(body), _) if body == here.pc => return Ok(Verdict::Done(self.steps.cpu)),
+            (Some(body), _) => Some(Wait::Body(Return { pc: body, sp: here.sp() })),
+            (None, Some(back)) => Some(Wait::Back(back)),
+            (None, None) => return Ok(Verdict::Done(self.steps.cpu)),
+        };
+        Ok(Verdict::GoOn)
+    }
+
+    /// In the same function, in one inlined into it, or in a caller.
+    fn moved_on(&mut self, session: &Session<'_>, here: &Here, cpu: Thread) -> Result<Verdict> {
+        let same = here.identity.cfa == self.origin.cfa;
+        if same && self.how != How::Into && here.identity.inlined > self.origin.inlined {
+            return Ok(Verdict::GoOn);
+        }
+        let Some(line) = here.line() else { return Ok(Verdict::Done(cpu)) };
+        let another = self.line.as_ref() != Some(&line);
+        if another && here.start == Some(here.pc) {
+            return Ok(Verdict::Done(cpu));
+        }
+        if same && here.identity.inlined > self.origin.inlined && self.how == How::Into {
+            self.entered = true;
+            return Ok(Verdict::Done(cpu));
+        }
+        // In the middle of a line: that one is stepped to its end.
+        self.origin = here.identity.clone();
+        self.take_line(session, here);
+        self.wait = session.behind_halt(cpu)?.map(Wait::BehindHalt);
+        Ok(Verdict::GoOn)
+    }
+}
+
+impl Goal for Line {
+    fn next_move(&self) -> Move {
+        if self.wait.is_some() { Move::Run } else { self.steps.next_move() }
+    }
+
+    fn sites(&self) -> BTreeSet<Site> {
+        let site = self.wait.map(|wait| match wait {
+            Wait::Back(to) | Wait::Body(to) => to.site(),
+            Wait::BehindHalt(pc) => Site::code(pc),
+        });
+        site.into_iter().collect()
+    }
+
+    fn landed(&mut self, session: &mut Session<'_>, landing: &Landing) -> Result<Verdict> {
+        match self.wait {
+            None => {
+                self.steps.count();
+                self.judge(session, self.steps.cpu)
+            }
+            Some(Wait::BehindHalt(pc)) => {
+                if landing.cpus.contains(&(self.steps.cpu, pc)) {
+                    self.wait = None;
+                    return self.judge(session, self.steps.cpu);
+                }
+                Ok(Verdict::GoOn)
+            }
+            Some(Wait::Body(to)) => {
+                for (cpu, pc) in &landing.cpus {
+                    let sp = session.stack_pointer(*cpu)?;
+                    let longest = session.live()?.arch().frames.longest_stack;
+                    if *pc == to.pc && to.sp.wrapping_sub(sp) < longest {
+                        return Ok(Verdict::Done(*cpu));
+                    }
+                }
+                Ok(Verdict::GoOn)
+            }
+            Some(Wait::Back(back)) => match back.at(session, landing)? {
+                Some(cpu) => {
+                    self.wait = None;
+                    self.steps = Steps::of(cpu);
+                    self.judge(session, cpu)
+                }
+                None => Ok(Verdict::GoOn),
+            },
+        }
+    }
+}
+
+impl Here {
+    fn of(session: &mut Session<'_>, cpu: Thread) -> Result<Self> {
+        if session.live()?.selected() != cpu {
+            session.look_at(cpu)?;
+        }
+        let row = session.frame(0)?;
+        let stack = session.stack(64)?;
+        let identity = |physical: usize| {
+            let frame = stack.frames.get(physical)?;
+            let rows = stack.rows.iter().filter(|row| row.physical == physical);
+            let function = rows.clone().next_back().and_then(|row| row.function.clone());
+            Some(Identity { cfa: frame.cfa, function, inlined: rows.count().saturating_sub(1) })
+        };
+        let back = stack.frames.get(1).map(|caller| Return::into_frame(session, caller)).transpose()?;
+        let thunk = stack.frames.first().is_some_and(|frame| frame.thunk);
+        let (start, end) = session.line_range(row.pc);
+        Ok(Self {
+            pc: row.pc,
+            identity: identity(0).ok_or_else(super::no_frame)?,
+            caller: identity(1),
+            back,
+            thunk,
+            start,
+            end,
+            row,
+        })
+    }
+
+    fn line(&self) -> Option<(Rc<str>, u32)> {
+        self.row.line.as_ref().map(|line| (Rc::clone(&line.file), line.line))
+    }
+
+    /// Where the callee's frame ends: its own stack pointers are below.
+    fn sp(&self) -> u64 {
+        self.identity.cfa.map_or(u64::MAX, |cfa| cfa.0)
+    }
+}
+
+impl Session<'_> {
+    /// Where the code of the line around an address begins and ends.
+    fn line_range(&self, pc: RuntimeAddr) -> (Option<RuntimeAddr>, Option<RuntimeAddr>) {
+        let range = || {
+            let place = self.symbols().locate(pc)?;
+            let object = self.symbols().object(place.object)?;
+            let (_, range) = line_at(object.dwarf()?, place.address)?;
+            Some((object.runtime(range.start)?, object.runtime(range.end)?))
+        };
+        range().map_or((None, None), |(start, end)| (Some(start), Some(end)))
+    }
+
+    /// Where the function around an address begins.
+    fn function_entry(&self, pc: RuntimeAddr) -> Option<RuntimeAddr> {
+        let place = self.symbols().locate(pc)?;
+        let object = self.symbols().object(place.object)?;
+        object.runtime(object.dwarf()?.function_at(place.address).ok()??.entry)
+    }
+
+    /// Where the body of the function around an address begins, behind its prologue.
+    fn body_of(&self, pc: RuntimeAddr) -> Option<RuntimeAddr> {
+        let place = self.symbols().locate(pc)?;
+        let object = self.symbols().object(place.object)?;
+        let entry = object.dwarf()?.function_at(place.address).ok()??.entry;
+        object.runtime(object.start(entry).ok()?.address)
+    }
+}

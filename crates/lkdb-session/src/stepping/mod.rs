@@ -1,0 +1,151 @@
+//! Stepping: `stepi`, `step`, `next`, `finish`, `until`, `advance`. Each is a [`Goal`].
+//!
+//! A step belongs to a task, and a task to its stack: `current` is wrong in entry code, and the CPU may change.
+//! So a command that waits for a call to return waits at the return address *with the stack pointer that the
+//! return leaves behind*: other tasks, interrupts and recursion come by that address with another one, and the
+//! task that is meant may come by on any CPU.
+//!
+//! Instructions are stepped with the other CPUs frozen (and, QEMU's default, interrupts masked); after
+//! [`ALONE`] of them the others run as well, since the code may be waiting for one.
+
+mod instruction;
+mod lines;
+mod returning;
+
+use lkdb_base::RuntimeAddr;
+use lkdb_target::Thread;
+
+use crate::live::Stop;
+use crate::run::Move;
+use crate::{Error, Result, Session};
+
+pub use lines::How;
+pub use returning::Return;
+
+/// Steps with the other CPUs frozen: more than any line of straight code takes, fewer than a user notices.
+const ALONE: u32 = 2000;
+
+/// What came of a command that moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Why the machine stands still.
+    pub stop: Stop,
+    /// The command came to its end; another stop may have come first.
+    pub done: bool,
+}
+
+/// The single steps of one CPU.
+#[derive(Debug, Clone, Copy)]
+struct Steps {
+    cpu: Thread,
+    left: u32,
+}
+
+impl Steps {
+    fn of(cpu: Thread) -> Self {
+        Self { cpu, left: ALONE }
+    }
+
+    fn next_move(self) -> Move {
+        Move::Step { cpu: self.cpu, others_run: self.left == 0 }
+    }
+
+    fn count(&mut self) {
+        self.left = self.left.saturating_sub(1);
+    }
+}
+
+impl Session<'_> {
+    /// `stepi` and, with `over` calls, `nexti`.
+    ///
+    /// # Errors
+    /// When there is no machine, or it cannot be moved.
+    pub fn step_instruction(&mut self, over: bool) -> Result<Outcome> {
+        let cpu = self.live()?.selected();
+        let mut goal = instruction::Instruction::new(self, cpu, over)?;
+        self.outcome(&mut goal)
+    }
+
+    /// `step`, `next`, and `until` without an argument.
+    ///
+    /// # Errors
+    /// When there is no machine, or it cannot be moved.
+    pub fn step_line(&mut self, how: How) -> Result<Outcome> {
+        if self.enter_inlined(how)? {
+            let cpu = self.live()?.selected().cpu();
+            return Ok(Outcome { stop: Stop::Done { cpu }, done: true });
+        }
+        let mut goal = lines::Line::new(self, how)?;
+        let outcome = self.outcome(&mut goal)?;
+        if outcome.done {
+            self.stand_before_inlined(usize::from(goal.entered))?;
+        }
+        Ok(outcome)
+    }
+
+    /// `finish`: until the frame of this level returns. The return is told when it did.
+    ///
+    /// # Errors
+    /// gdb's words for a frame that returns to nobody.
+    pub fn finish(&mut self, level: usize) -> Result<Outcome> {
+        let mut goal = returning::Finish::new(self, level)?;
+        self.outcome(&mut goal)
+    }
+
+    /// `until LOCATION` and `advance LOCATION`: to one of these places, or until the selected frame returns.
+    ///
+    /// # Errors
+    /// When there is no machine, or it cannot be moved.
+    pub fn run_to(&mut self, places: &[RuntimeAddr], same_frame: bool) -> Result<Outcome> {
+        let mut goal = returning::RunTo::new(self, places, same_frame)?;
+        self.outcome(&mut goal)
+    }
+
+    /// `jump`: the selected CPU goes on at an address.
+    ///
+    /// # Errors
+    /// When its program counter cannot be set.
+    pub fn jump(&mut self, to: RuntimeAddr) -> Result<Stop> {
+        let live = self.live_mut()?;
+        let (cpu, name) = (live.selected(), live.arch().program_counter);
+        live.set_register(cpu, name, &to.0.to_le_bytes())?;
+        self.forget_frames();
+        self.resume()
+    }
+
+    fn outcome(&mut self, goal: &mut dyn crate::live::Goal) -> Result<Outcome> {
+        let stop = self.proceed(goal)?;
+        let done = matches!(stop, Stop::Done { .. });
+        Ok(Outcome { stop, done })
+    }
+
+    /// At the first instruction of inlined functions the user is not in them yet, but for `entered` of them.
+    fn stand_before_inlined(&mut self, entered: usize) -> Result<()> {
+        let pc = self.frame(0)?.pc;
+        let begin = || {
+            let place = self.symbols().locate(pc)?;
+            let scopes = self.symbols().object(place.object)?.dwarf()?.scopes_at(place.address).ok()??;
+            let blocks = scopes.inlined_at(place.address);
+            Some(blocks.take_while(|(block, _)| block.entry() == place.address).count())
+        };
+        let hidden = begin().unwrap_or_default().saturating_sub(entered);
+        self.live_mut()?.hide_inlines(hidden);
+        self.forget_frames();
+        Ok(())
+    }
+
+    /// `step` at the first instruction of inlined functions enters one, without any move.
+    fn enter_inlined(&mut self, how: How) -> Result<bool> {
+        let live = self.live_mut()?;
+        let enters = how == How::Into && live.hidden_inlines() > 0;
+        if enters {
+            live.hide_inlines(live.hidden_inlines() - 1);
+            self.forget_frames();
+        }
+        Ok(enters)
+    }
+}
+
+fn no_frame() -> Error {
+    Error::say("No frame selected.")
+}

@@ -1,0 +1,129 @@
+//! Waiting for a frame to return: at the return address, with the stack pointer that the return leaves.
+
+use std::collections::BTreeSet;
+
+use lkdb_base::RuntimeAddr;
+use lkdb_target::Thread;
+use lkdb_unwind::Frame;
+
+use super::no_frame;
+use crate::breakpoints::Site;
+use crate::live::{Goal, Verdict};
+use crate::run::{Landing, Move};
+use crate::{Error, Result, Session};
+
+/// Where a task comes back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Return {
+    /// The instruction.
+    pub pc: RuntimeAddr,
+    /// The stack pointer then; a stack is one task's.
+    pub sp: u64,
+}
+
+impl Return {
+    /// The return into `caller`.
+    pub(super) fn into_frame(session: &Session<'_>, caller: &Frame) -> Result<Self> {
+        let number = session.live()?.arch().frames.stack_pointer;
+        let sp = caller.registers.get(number).ok_or_else(no_frame)?;
+        Ok(Self { pc: caller.pc.address(), sp })
+    }
+
+    /// The CPU on which it has happened, if it has.
+    pub(super) fn at(self, session: &Session<'_>, landing: &Landing) -> Result<Option<Thread>> {
+        for (cpu, pc) in &landing.cpus {
+            if *pc == self.pc && session.stack_pointer(*cpu)? == self.sp {
+                return Ok(Some(*cpu));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn site(self) -> Site {
+        Site::code(self.pc)
+    }
+}
+
+impl Session<'_> {
+    /// A CPU's stack pointer.
+    pub(super) fn stack_pointer(&self, cpu: Thread) -> Result<u64> {
+        let live = self.live()?;
+        let name = live.arch().register(live.arch().frames.stack_pointer).map_or("sp", |fact| fact.name);
+        live.registers(cpu)?.number(name).ok_or_else(no_frame)
+    }
+}
+
+/// `finish`.
+pub(super) struct Finish {
+    back: Return,
+}
+
+impl Finish {
+    pub(super) fn new(session: &Session<'_>, level: usize) -> Result<Self> {
+        let outermost = || Error::say("\"finish\" not meaningful in the outermost frame.");
+        let row = session.frame(level)?;
+        let stack = session.stack(usize::MAX)?;
+        let caller = stack.frames.get(row.physical + 1).ok_or_else(outermost)?;
+        Ok(Self { back: Return::into_frame(session, caller)? })
+    }
+}
+
+impl Goal for Finish {
+    fn next_move(&self) -> Move {
+        Move::Run
+    }
+
+    fn sites(&self) -> BTreeSet<Site> {
+        BTreeSet::from([self.back.site()])
+    }
+
+    fn landed(&mut self, session: &mut Session<'_>, landing: &Landing) -> Result<Verdict> {
+        Ok(self.back.at(session, landing)?.map_or(Verdict::GoOn, Verdict::Done))
+    }
+}
+
+/// `until LOCATION`, `advance LOCATION`.
+pub(super) struct RunTo {
+    places: Vec<RuntimeAddr>,
+    /// The frame that must be the innermost at the place: its stack pointer may only be lower within it.
+    below: Option<u64>,
+    back: Option<Return>,
+}
+
+impl RunTo {
+    pub(super) fn new(session: &Session<'_>, places: &[RuntimeAddr], same_frame: bool) -> Result<Self> {
+        let row = session.frame(session.selected_frame())?;
+        let stack = session.stack(usize::MAX)?;
+        let back = stack.frames.get(row.physical + 1);
+        let back = back.map(|caller| Return::into_frame(session, caller)).transpose()?;
+        let below = back.filter(|_| same_frame).map(|back| back.sp);
+        Ok(Self { places: places.to_vec(), below, back })
+    }
+}
+
+impl Goal for RunTo {
+    fn next_move(&self) -> Move {
+        Move::Run
+    }
+
+    fn sites(&self) -> BTreeSet<Site> {
+        self.places.iter().map(|place| Site::code(*place)).chain(self.back.map(Return::site)).collect()
+    }
+
+    fn landed(&mut self, session: &mut Session<'_>, landing: &Landing) -> Result<Verdict> {
+        if let Some(cpu) = self.back.map(|back| back.at(session, landing)).transpose()?.flatten() {
+            return Ok(Verdict::Done(cpu));
+        }
+        let longest = session.live()?.arch().frames.longest_stack;
+        for (cpu, pc) in &landing.cpus {
+            if !self.places.contains(pc) {
+                continue;
+            }
+            let sp = session.stack_pointer(*cpu)?;
+            if self.below.is_none_or(|below| below.wrapping_sub(sp) < longest) {
+                return Ok(Verdict::Done(*cpu));
+            }
+        }
+        Ok(Verdict::GoOn)
+    }
+}
