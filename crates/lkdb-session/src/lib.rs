@@ -11,6 +11,7 @@ mod error;
 mod evaluate;
 pub mod frames;
 mod image;
+pub mod index_cache;
 mod interrupt;
 pub mod linespec;
 mod listing;
