@@ -67,7 +67,7 @@ impl<'d> FileIndex<'d> {
                 self.behind.replace(None);
                 self.use_built(built.ok()?)
             }
-            None => self.from_disk(),
+            None => self.on_disk(),
         }
     }
 
@@ -105,7 +105,7 @@ impl<'d> FileIndex<'d> {
                 None => None,
             };
             // It may have been done between the look and the lock.
-            if let Some(index) = self.from_disk() {
+            if let Some(index) = self.on_disk() {
                 return Ok(index);
             }
             let bytes = self.build_watched(progress)?;
@@ -181,7 +181,7 @@ impl<'d> FileIndex<'d> {
         self.note.replace(Some(note));
     }
 
-    fn from_disk(&self) -> Option<Rc<Index<'d>>> {
+    fn on_disk(&self) -> Option<Rc<Index<'d>>> {
         let cache = self.cache.as_ref()?;
         let bytes = self.files.map(cache.path(&self.key)).ok()?;
         let index = Rc::new(Index::open(bytes, &self.raw, self.key.identity())?);
@@ -198,7 +198,7 @@ impl<'d> FileIndex<'d> {
 
     /// Uses fresh bytes: mapped from where they were kept, else in memory.
     fn use_built(&self, bytes: Vec<u8>) -> Option<Rc<Index<'d>>> {
-        if let Some(index) = self.from_disk() {
+        if let Some(index) = self.on_disk() {
             return Some(index);
         }
         let index = Rc::new(Index::open(self.store.keep(bytes), &self.raw, self.key.identity())?);

@@ -60,7 +60,7 @@ pub struct UnitInfo<'d> {
 /// What a pattern found in one file, as gdb's `info functions|variables|types` list it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group<'d> {
-    /// The file; none for what has no place in the source, as base types.
+    /// The file. What says no place is in its unit's own: base types, the assembler's functions.
     pub file: Option<SourceFile<'d>>,
     /// What is there: external ones first, then by name.
     pub entries: Vec<Entry<'d>>,

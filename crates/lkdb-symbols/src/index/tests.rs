@@ -150,6 +150,22 @@ proptest! {
     }
 
     #[test]
+    fn what_passes_the_checksums_is_read_within_its_bounds(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let made = program(5);
+        let raw = made.raw();
+        let mut bytes = bytes(&made, 1);
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if super::reseal(&mut bytes).is_some() && let Some(index) = Index::open(&bytes, &raw, b"id") {
+            let _ = ask(&index);
+        }
+    }
+
+    #[test]
     fn damaged_debug_info_is_indexed_without_a_panic(
         flips in prop::collection::vec((0usize..4096, any::<u8>(), 0u8..3), 1..12),
     ) {

@@ -101,7 +101,17 @@ pub(super) struct Gathered<'d> {
     seen: Set<(u64, u64)>,
 }
 
-impl Gathered<'_> {
+impl<'d> Gathered<'d> {
+    /// The number of a file.
+    fn file(&mut self, key: FileKey<'d>) -> u32 {
+        let next = u32::try_from(self.files.len()).unwrap_or(NO_FILE);
+        let number = *self.file_numbers.entry(key).or_insert(next);
+        if number == next {
+            self.files.push(key);
+        }
+        number
+    }
+
     /// Lets go of what only gathering needs.
     pub(super) fn finish(&mut self) {
         self.seen = Set::default();
@@ -119,6 +129,8 @@ pub(super) struct Walker<'d> {
     /// Our number for each of the unit's files, once asked for.
     numbers: Vec<u32>,
     comp_dir: &'d [u8],
+    /// The unit's name, and our number for it as a file once asked for.
+    own: (&'d [u8], u32),
     str_base: Option<u64>,
     open: Vec<Inside>,
     /// The enumeration that was entered last: its DIE, file and line.
@@ -170,6 +182,7 @@ impl<'d> Walker<'d> {
         let string =
             |(form, value)| unit::string(raw, facts.str_offsets_base, form, value).unwrap_or_default();
         self.comp_dir = string(facts.comp_dir);
+        self.own = (string(die.name), NO_FILE);
         self.lines(raw, &facts);
         let lined = self.files.lined.iter().enumerate().filter(|(_, lined)| **lined);
         let lined: Vec<u32> = lined.filter_map(|(file, _)| u32::try_from(file).ok()).collect();
@@ -195,6 +208,14 @@ impl<'d> Walker<'d> {
         self.files.read(raw, facts.stmt_list.unwrap_or(u64::MAX), facts.str_offsets_base);
     }
 
+    /// The file of what does not say where it is declared: the unit's own. (The assembler's functions, base types.)
+    fn own_file(&mut self, to: &mut Gathered<'d>) -> u32 {
+        if self.own.1 == NO_FILE && !self.own.0.is_empty() {
+            self.own.1 = to.file((b"", self.own.0, self.comp_dir));
+        }
+        self.own.1
+    }
+
     /// Our number for one of the unit's files.
     fn file(&mut self, file: u32, to: &mut Gathered<'d>) -> u32 {
         let slot = file as usize;
@@ -205,12 +226,7 @@ impl<'d> Walker<'d> {
         if name.is_empty() {
             return NO_FILE;
         }
-        let next = u32::try_from(to.files.len()).unwrap_or(NO_FILE);
-        let key = (directory, name, self.comp_dir);
-        let number = *to.file_numbers.entry(key).or_insert(next);
-        if number == next {
-            to.files.push(key);
-        }
+        let number = to.file((directory, name, self.comp_dir));
         if slot >= self.numbers.len() {
             self.numbers.resize(slot + 1, NO_FILE);
         }
@@ -376,7 +392,7 @@ impl<'d> Walker<'d> {
                 file = origin.file;
             }
         }
-        let file = if line == 0 { NO_FILE } else { self.file(file, to) };
+        let file = if line == 0 { self.own_file(to) } else { self.file(file, to) };
         let own =
             matches!(kind, Kind::Function | Kind::Variable) && !die.declaration || kind == Kind::Enumerator;
         if !own {
@@ -430,7 +446,9 @@ impl<'d> Walker<'d> {
             if at == 0 {
                 return None;
             }
-            let own = (reader.head.first..reader.head.end).contains(&at);
+            // Each unit's own functions, variables and base types; enumerators go with their enumeration.
+        let own = matches!(kind, Kind::Function | Kind::Variable) && !die.declaration
+            || matches!(kind, Kind::Enumerator | Kind::Base);
             let (named, base) =
                 if own { (reader.die(at)??, self.str_base) } else { self.elsewhere(raw, heads, at)? };
             if let Some(name) = place_of_name(raw, base, named.name) {

@@ -63,7 +63,8 @@ type Path<'d> = (Vec<u8>, &'d [u8]);
 fn merge_files<'d>(gathered: &mut [Gathered<'d>]) -> Vec<Path<'d>> {
     let path = |(directory, name, comp_dir): &FileKey<'d>| {
         let mut path = directory.to_vec();
-        if !path.is_empty() {
+        // GCC leaves the slash at directories that `#include "./…"` names.
+        if !path.is_empty() && !path.ends_with(b"/") {
             path.push(b'/');
         }
         path.extend(*name);
@@ -229,6 +230,7 @@ fn same(later: &Item, first: &Item) -> bool {
     if later.flags & DECLARATION != 0 {
         return alike;
     }
+    // The file and line 0 of a base type are its unit's.
     alike && !own && later.file == first.file && later.line == first.line
 }
 
