@@ -11,17 +11,19 @@
 
 mod image;
 mod line;
+mod names;
 mod symbols;
 
 pub use image::{archive, compress, config, kernel, modules};
 pub use line::{agent, packet, stub, target_xml};
+pub use names::{names, pattern};
 pub use symbols::{btf, elf, system_map};
 
 /// What a target is: it returns, or panics, which is a find.
 pub type Target = fn(&[u8]);
 
 /// Each target by its name, which is that of its folder of seeds too.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("agent", agent),
     ("archive", archive),
     ("btf", btf),
@@ -30,7 +32,9 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("elf", elf),
     ("kernel", kernel),
     ("modules", modules),
+    ("names", names),
     ("packet", packet),
+    ("pattern", pattern),
     ("stub", stub),
     ("system_map", system_map),
     ("target_xml", target_xml),

@@ -7,13 +7,14 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::walk::{Gathered, Walker};
+use super::gather::Gathered;
+use super::walk::Walker;
 use super::{BuildError, Progress, write};
 use crate::names::{Raw, Units};
 
 /// Section sizes up to which places fit the index's numbers.
-const MOST_INFO: usize = super::walk::NAME_INFO as usize;
-const MOST_STR: usize = super::walk::NAME_LINE_STR as usize;
+const MOST_INFO: usize = super::gather::NAME_INFO as usize;
+const MOST_STR: usize = super::gather::NAME_LINE_STR as usize;
 
 /// Threads beyond this wait for memory.
 const MOST_THREADS: usize = 16;

@@ -116,11 +116,12 @@ impl<'d> Files<'d> {
                 formats.push((cursor.uleb()?, u16::try_from(cursor.uleb()?).ok()?));
             }
             let count = cursor.uleb()?;
-            // An entry without bytes could be repeated for ever.
-            if count > MOST_FILES || (formats.is_empty() && count > 0) {
+            if count > MOST_FILES {
                 return None;
             }
+            // An entry without bytes could be repeated for ever.
             for _ in 0..count {
+                let begin = cursor.at();
                 let (mut name, mut directory) = (&b""[..], 0);
                 for (content, form) in &formats {
                     let at = *cursor;
@@ -136,6 +137,9 @@ impl<'d> Files<'d> {
                         2 => directory = form::number(*form, encoding, &mut value)?,
                         _ => {}
                     }
+                }
+                if cursor.at() == begin {
+                    return None;
                 }
                 if files {
                     self.files.push((name, usize::try_from(directory).ok()?));

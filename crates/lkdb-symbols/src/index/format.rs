@@ -9,7 +9,7 @@
 //! RANGES   20 bytes a range, by begin: begin u64, end u64, unit u32
 //! FILES    16 bytes a file, by path: path, comp_dir, place in LINED, number of units: u32 each
 //! LINED    for each file the units that have lines of it: LEB128, each the distance to the one before
-//! NAMES    8 bytes a name, by its bytes: where its bytes are (see `walk`), place in ENTRIES: u32 each
+//! NAMES    8 bytes a name, by its bytes: where its bytes are (see `gather`), place in ENTRIES: u32 each
 //! ENTRIES  for each name: number of entries LEB128, each a byte (kind, flags in the upper bits), then LEB128:
 //!          DIE (distance to the entry before), file + 1, line, for an enumerator the distance back to its
 //!          enumeration; then number of copies, and their distances
@@ -125,7 +125,8 @@ pub(super) fn reseal(bytes: &mut [u8]) -> Option<()> {
     for part in 0..PARTS {
         let entry = FIXED + part * 24;
         let number = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-        let (offset, length) = (usize::try_from(number(entry)?).ok()?, usize::try_from(number(entry + 8)?).ok()?);
+        let (offset, length) =
+            (usize::try_from(number(entry)?).ok()?, usize::try_from(number(entry + 8)?).ok()?);
         let sum = checksum(bytes.get(offset..offset.checked_add(length)?)?);
         bytes.get_mut(entry + 16..entry + 24)?.copy_from_slice(&sum.to_le_bytes());
     }

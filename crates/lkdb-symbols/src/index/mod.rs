@@ -9,6 +9,7 @@
 mod build;
 mod files;
 mod format;
+mod gather;
 mod pattern;
 mod query;
 mod ranges;

@@ -60,7 +60,8 @@ pub struct UnitInfo<'d> {
 /// What a pattern found in one file, as gdb's `info functions|variables|types` list it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group<'d> {
-    /// The file. What says no place is in its unit's own: base types, the assembler's functions.
+    /// The file. What says no place is in its unit's own (base types, the assembler's functions); none
+    /// for types that say none.
     pub file: Option<SourceFile<'d>>,
     /// What is there: external ones first, then by name.
     pub entries: Vec<Entry<'d>>,

@@ -1,7 +1,7 @@
 //! What the threads gathered, merged, sorted and encoded.
 
 use super::format::{self, Identity};
-use super::walk::{FileKey, Gathered, Item, Map, NAME_INFO, NAME_LINE_STR, NO_FILE, UnitFacts};
+use super::gather::{FileKey, Gathered, Item, Map, NAME_INFO, NAME_LINE_STR, NO_FILE, UnitFacts};
 use super::{BuildError, DECLARATION, EXTERNAL, Kind};
 use crate::names::Raw;
 use crate::names::cursor::Cursor;

@@ -99,6 +99,8 @@ pub(crate) struct Abbrev {
 pub(crate) struct Abbrevs {
     by_code: Vec<Option<Abbrev>>,
     steps: Vec<Step>,
+    /// What has been read: units may share a table.
+    of: Option<(usize, Encoding)>,
 }
 
 /// Compilers number abbreviations from 1 on without gaps; more than this is damage.
@@ -112,14 +114,19 @@ impl Abbrevs {
         Some(table)
     }
 
-    /// The same into this table, whose memory is used again.
+    /// The same into this table, whose memory is used again; always of the same section.
     pub(crate) fn reparse(&mut self, section: &[u8], offset: usize, encoding: Encoding) -> Option<()> {
+        if self.of == Some((offset, encoding)) {
+            return Some(());
+        }
+        self.of = None;
         self.by_code.clear();
         self.steps.clear();
         let mut cursor = Cursor::new(section, offset);
         loop {
             let code = cursor.uleb()?;
             if code == 0 {
+                self.of = Some((offset, encoding));
                 return Some(());
             }
             let abbrev = self.one(&mut cursor, encoding)?;
