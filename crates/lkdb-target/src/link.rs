@@ -26,6 +26,8 @@ pub(crate) struct Link {
     socket: OwnedFd,
     decoder: Decoder,
     arrived: VecDeque<Event>,
+    /// What the last read gave.
+    buffer: Vec<u8>,
     /// Packets taken and not acknowledged yet.
     owed: usize,
 }
@@ -38,7 +40,13 @@ pub(crate) enum Received {
 
 impl Link {
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, decoder: Decoder::default(), arrived: VecDeque::new(), owed: 0 }
+        Self {
+            socket,
+            decoder: Decoder::default(),
+            arrived: VecDeque::new(),
+            buffer: vec![0; 64 << 10],
+            owed: 0,
+        }
     }
 
     /// Sends a payload and waits until the stub has taken it.
@@ -154,20 +162,17 @@ impl Link {
             if let Some(event) = self.arrived.pop_front() {
                 return Ok(Some(event));
             }
-            let mut buffer = [0; 16 * 1024];
-            let count = match recv(&self.socket, buffer.as_mut_slice(), RecvFlags::DONTWAIT) {
+            // An answer takes a while: to try first would be a call more for each.
+            if !self.wait(PollFlags::IN, deadline)? {
+                return Ok(None);
+            }
+            let count = match recv(&self.socket, self.buffer.as_mut_slice(), RecvFlags::DONTWAIT) {
                 Ok((0, _)) | Err(Errno::CONNRESET | Errno::PIPE) => return Err(Error::Closed),
                 Ok((count, _)) => count,
-                Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => {
-                    if !self.wait(PollFlags::IN, deadline)? {
-                        return Ok(None);
-                    }
-                    continue;
-                }
+                Err(Errno::INTR | Errno::AGAIN) => continue,
                 Err(error) => return Err(std::io::Error::from(error).into()),
             };
-            self.decoder.push_all(buffer.get(..count).unwrap_or_default(), &mut self.arrived);
+            self.decoder.push_all(self.buffer.get(..count).unwrap_or_default(), &mut self.arrived);
             // A flood without pause must not outlast the deadline.
             if self.arrived.is_empty() && Instant::now() >= deadline {
                 return Ok(None);
@@ -196,10 +201,8 @@ impl Link {
     /// Whether the socket got ready before the deadline.
     fn wait(&self, what: PollFlags, deadline: Instant) -> Result<bool> {
         loop {
+            // With no time left it looks once.
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(false);
-            }
             let mut fds = [PollFd::from_borrowed_fd(self.socket.as_fd(), what)];
             let limit = rustix::event::Timespec {
                 tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
