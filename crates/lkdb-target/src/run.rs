@@ -165,6 +165,7 @@ impl Stub {
             // `O` is console output from the stub.
             if let Some(stop) = Stop::parse(&packet) {
                 self.running = false;
+                self.last_stop = Some(stop.clone());
                 return Ok(stop);
             }
             let unasked = matches!(packet.first(), Some(b'O')) && packet != b"OK";
@@ -207,13 +208,16 @@ impl Stub {
     }
 
     /// Stops a running machine and waits until it has. A stop that happened by itself meanwhile is
-    /// returned instead.
+    /// returned instead, and so is the last one of a machine that stands still.
     ///
     /// # Errors
     /// [`Error::StillRunning`] when it does not stop within `timeout`.
     pub fn interrupt(&mut self, timeout: Duration) -> Result<Stop> {
         if !self.running {
-            return self.why();
+            return match &self.last_stop {
+                Some(stop) => Ok(stop.clone()),
+                None => self.why(),
+            };
         }
         self.link.interrupt(timeout)?;
         self.wait(timeout)

@@ -4,7 +4,8 @@
 //!
 //! - **Connecting stops the machine**, and a guest that ran makes 7.2 send a stop reply nobody asked for
 //!   before its first answer. Only one client is served; a second one connects and never gets an answer.
-//! - **`?` deletes every breakpoint** and tells why the machine stands still. So it opens each session.
+//! - **`?` deletes every breakpoint** and tells why the machine stands still. So it opens each session. 7.2
+//!   deletes one CPU's only, the one that `Hc` names; so it is asked once for each.
 //! - **`D` lets the machine run and works only while it stands still.** Dropping the connection without it
 //!   leaves the machine as it is: a stopped one stays stopped, for the next client; a running one runs on
 //!   with our breakpoints in, and the next hit stops it for good.
@@ -55,6 +56,7 @@ pub struct Stub {
     pub(crate) running: bool,
     pub(crate) generation: u64,
     pub(crate) inserted: Vec<Inserted>,
+    pub(crate) last_stop: Option<Stop>,
 }
 
 impl Stub {
@@ -73,6 +75,7 @@ impl Stub {
             running: false,
             generation: 0,
             inserted: Vec::new(),
+            last_stop: None,
         };
         stub.features = stub.supported()?;
         Ok(stub)
@@ -186,18 +189,43 @@ impl Stub {
         requests.iter().zip(answers).try_for_each(|(request, answer)| expect_ok(request, &answer))
     }
 
-    /// Asks why the machine stands still. QEMU forgets every breakpoint at this.
+    /// Asks why the machine stands still, and has the stub forget every breakpoint, also an earlier client's.
     ///
     /// # Errors
     /// When the answer is no stop reply.
     pub fn why(&mut self) -> Result<Stop> {
         self.inserted.clear();
         let answer = self.request("?")?;
-        Stop::parse(&answer).ok_or_else(|| Error::Garbage {
+        let stop = Stop::parse(&answer).ok_or_else(|| Error::Garbage {
             request: "?".to_owned(),
             answer: excerpt(&answer),
             expected: "stop reply",
-        })
+        })?;
+        self.forget_on_every_cpu()?;
+        self.last_stop = Some(stop.clone());
+        Ok(stop)
+    }
+
+    /// QEMU 7.2 forgets, at `?`, the breakpoints of one CPU: of the one that `Hc` names.
+    fn forget_on_every_cpu(&mut self) -> Result<()> {
+        let threads = match self.threads() {
+            Ok(threads) => threads,
+            // Another stub than QEMU's.
+            Err(Error::Unsupported(_) | Error::Refused { .. } | Error::Garbage { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let (Some((first, others)), false) = (threads.split_first(), threads.len() == 1) else {
+            return Ok(());
+        };
+        let mut requests = Vec::with_capacity(threads.len() * 2);
+        for thread in others {
+            requests.extend([format!("Hc{:x}", thread.0), "?".to_owned()]);
+        }
+        requests.push(format!("Hc{:x}", first.0));
+        for some in requests.chunks(AT_ONCE) {
+            self.exchange_all(some)?;
+        }
+        Ok(())
     }
 
     /// The CPUs.
