@@ -217,14 +217,11 @@ impl Stub {
         let (Some((first, others)), false) = (threads.split_first(), threads.len() == 1) else {
             return Ok(());
         };
-        let mut requests = Vec::with_capacity(threads.len() * 2);
         for thread in others {
-            requests.extend([format!("Hc{:x}", thread.0), "?".to_owned()]);
+            self.exchange(format!("Hc{:x}", thread.0).as_bytes())?;
+            self.exchange(b"?")?;
         }
-        requests.push(format!("Hc{:x}", first.0));
-        for some in requests.chunks(AT_ONCE) {
-            self.exchange_all(some)?;
-        }
+        self.exchange(format!("Hc{:x}", first.0).as_bytes())?;
         Ok(())
     }
 
