@@ -13,23 +13,26 @@ mod image;
 mod line;
 mod names;
 mod symbols;
+mod value;
 
 pub use image::{archive, compress, config, kernel, modules};
 pub use line::{agent, packet, stub, target_xml};
 pub use names::{names, pattern};
 pub use symbols::{btf, elf, system_map};
+pub use value::expression;
 
 /// What a target is: it returns, or panics, which is a find.
 pub type Target = fn(&[u8]);
 
 /// Each target by its name, which is that of its folder of seeds too.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("agent", agent),
     ("archive", archive),
     ("btf", btf),
     ("compress", compress),
     ("config", config),
     ("elf", elf),
+    ("expression", expression),
     ("kernel", kernel),
     ("modules", modules),
     ("names", names),
