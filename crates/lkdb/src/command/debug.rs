@@ -13,7 +13,6 @@ use lkdb_session::entry::Boot;
 use lkdb_session::live::{Connection, Hold, Kernel};
 use lkdb_symbols::Store;
 use lkdb_target::Stub;
-use serde_json::json;
 
 use super::machines::seconds;
 use crate::launch::{self, Wish};
@@ -124,13 +123,7 @@ fn connection(machine: &Machine, kernel: &KernelSet, boot_within: Duration) -> a
 
 /// The machine's RAM, mapped. Where it cannot be, the stub reads memory, which is slower.
 fn ram(machine: &Machine) -> Option<Ram> {
-    let monitor = |command: &str| {
-        let answer = machine.qmp("human-monitor-command", json!({ "command-line": command }));
-        answer.map(|answer| answer.as_str().unwrap_or_default().to_owned()).map_err(|error| error.to_string())
-    };
-    let pid = machine.status().ok()?.qemu_pid;
-    let found = lkdb_machine::ram::find(pid, monitor).and_then(lkdb_machine::ram::Found::map);
-    found.inspect_err(|error| tracing::warn!("guest memory is read through the stub: {error}")).ok()
+    machine.ram().inspect_err(|error| tracing::warn!("guest memory is read through the stub: {error}")).ok()
 }
 
 /// The lease of a stub, as what holds a machine.
