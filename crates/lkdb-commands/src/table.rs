@@ -171,6 +171,7 @@ impl Command {
 
 /// Every command, a family at a time.
 pub(crate) static TABLE: &[&[Command]] = &[
+    command::breakpoints::COMMANDS,
     command::running::COMMANDS,
     command::stack::COMMANDS,
     command::support::COMMANDS,

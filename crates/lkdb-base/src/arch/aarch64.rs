@@ -34,6 +34,7 @@ pub static AARCH64: Arch = Arch {
     registers: &REGISTERS,
     // wfi
     halts: &[&[0x7f, 0x20, 0x03, 0xd5]],
+    longest_watch: 8,
     frames: &FRAMES,
 };
 

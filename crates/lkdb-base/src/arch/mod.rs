@@ -54,6 +54,8 @@ pub struct Arch {
     pub prologue: Prologue,
     /// The registers that debug information numbers, as far as lkdb unwinds them; ordered by number.
     pub registers: &'static [RegisterFact],
+    /// How many bytes one debug register can watch.
+    pub longest_watch: u64,
     /// Instructions that wait for an interrupt.
     pub halts: &'static [&'static [u8]],
     /// What its stacks look like.

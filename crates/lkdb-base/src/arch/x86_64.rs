@@ -36,6 +36,7 @@ pub static X86_64: Arch = Arch {
     registers: &REGISTERS,
     // hlt
     halts: &[&[0xf4]],
+    longest_watch: 8,
     frames: &FRAMES,
 };
 

@@ -1,12 +1,12 @@
 //! `info`: the prefix; what is behind it stands with its family.
 
-use super::{files, places, scope};
+use super::{breakpoints, files, places, scope};
 use crate::table::{Command, Group};
 
 pub(crate) const COMMANDS: &[Command] = &[Command::prefix(
     &["info", "inf", "i"],
     "What is known: of symbols, lines, the machine",
     Group::Status,
-    &[places::INFO, scope::INFO, files::INFO],
+    &[breakpoints::INFO, places::INFO, scope::INFO, files::INFO],
     None,
 )];

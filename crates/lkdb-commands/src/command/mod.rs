@@ -1,5 +1,6 @@
 //! The commands, one file a family: each has its `COMMANDS`, which the table lists.
 
+pub(crate) mod breakpoints;
 pub(crate) mod code;
 pub(crate) mod files;
 pub(crate) mod info;

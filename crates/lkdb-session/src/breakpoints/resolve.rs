@@ -1,10 +1,11 @@
 //! Where breakpoints are now: their places found anew whenever the kernel's place changes.
 
+use lkdb_symbols::{Place, TypeSource as _};
 use lkdb_target::Thread;
 
-use super::{Breakpoint, Found, Table, What};
+use super::{Access, Breakpoint, Found, Table, What};
 use crate::linespec::Purpose;
-use crate::{Result, Session};
+use crate::{Error, Result, Session};
 
 impl Breakpoint {
     /// Counts a hit; whether it stops.
@@ -36,6 +37,32 @@ impl Session<'_> {
         let found = self.code_places(spec)?;
         let number = self.breakpoints.add(What::Code { spec: spec.to_owned(), hardware }, temporary);
         self.breakpoints.get_mut(number)?.move_to(found);
+        Ok(number)
+    }
+
+    /// Sets a watchpoint on what an expression names, and returns its number.
+    ///
+    /// # Errors
+    /// When that is in no memory, or longer than the processor can watch.
+    pub fn set_watchpoint(&mut self, expression: &str, access: Access) -> Result<u32> {
+        let live = self.live()?;
+        let longest = live.arch().longest_watch;
+        let value = self.evaluate(expression)?;
+        let Place::Memory(address) = value.place else {
+            return Err(Error::say(format!("Cannot watch `{expression}': it is in no memory.")));
+        };
+        let length = self.symbols().size(value.ty)?;
+        if length == 0 || length > longest {
+            let limit = format!("Cannot watch {length} bytes: a debug register watches up to {longest}.");
+            return Err(Error::say(limit));
+        }
+        if !length.is_power_of_two() || !address.0.is_multiple_of(length) {
+            return Err(Error::say(format!("Cannot watch {length} bytes at {address}: not aligned.")));
+        }
+        let what = What::Data { expression: expression.to_owned(), length, access };
+        let number = self.breakpoints.add(what, false);
+        let found = Found { address, function: None, file: None, line: None };
+        self.breakpoints.get_mut(number)?.move_to(vec![found]);
         Ok(number)
     }
 
