@@ -165,6 +165,8 @@ impl Stub {
             // `O` is console output from the stub.
             if let Some(stop) = Stop::parse(&packet) {
                 self.running = false;
+                // At a stop QEMU makes the CPU that stopped the one that `g` and `p` mean.
+                self.selected = None;
                 self.last_stop = Some(stop.clone());
                 return Ok(stop);
             }

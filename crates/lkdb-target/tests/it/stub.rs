@@ -89,6 +89,20 @@ fn a_running_target_is_asked_nothing_and_can_be_interrupted() {
 }
 
 #[test]
+fn a_stop_undoes_the_choice_of_a_cpu() {
+    // QEMU makes the CPU that stopped the one that `g` means.
+    let (socket, requests) = start(honest);
+    let mut stub = Stub::new(socket).unwrap();
+    stub.registers(Thread(1)).unwrap();
+    stub.step(Thread(1), true).unwrap();
+    stub.wait(Duration::from_secs(5)).unwrap();
+    stub.registers(Thread(1)).unwrap();
+    drop(stub);
+    let chosen = requests.iter().filter(|request| request == "Hg1").count();
+    assert_eq!(chosen, 2);
+}
+
+#[test]
 fn the_unasked_stop_on_connecting_is_skipped() {
     let (socket, _requests) = start(|request| {
         if request.starts_with("qSupported") {
