@@ -52,7 +52,7 @@ pub struct Stub {
     pub(crate) link: Link,
     features: Features,
     layout: Option<Arc<RegisterLayout>>,
-    selected: Option<Thread>,
+    pub(crate) selected: Option<Thread>,
     pub(crate) running: bool,
     pub(crate) generation: u64,
     pub(crate) inserted: Vec<Inserted>,
