@@ -10,10 +10,14 @@ use std::rc::Rc;
 use gimli::{DwTag, Range, UnitOffset, constants};
 use lkdb_base::LinkAddr;
 
-use super::{DieRef, Dwarf, Entry, Error, Function, LocationDescription, Unit};
+use super::{DieRef, Dwarf, Entry, Error, Function, LocationDescription, Unit, UnitId};
 
 /// How deep blocks nest that are looked at.
 const DEEPEST: u32 = 128;
+
+/// How many DIEs one function's blocks are made of at most: more than the largest functions have, and an
+/// end to damaged ones whose abstract instances contain each other.
+const MOST: u32 = 1 << 20;
 
 /// The blocks of a function.
 #[derive(Debug)]
@@ -155,7 +159,7 @@ impl<'d> Dwarf<'d> {
             return Ok(kept);
         }
         let entry = unit.entry(function.die.offset)?;
-        let mut builder = Builder { dwarf: self, blocks: Vec::new(), busy: HashSet::new() };
+        let mut builder = Builder { dwarf: self, blocks: Vec::new(), busy: HashSet::new(), left: MOST };
         builder.blocks.push(Block {
             parent: None,
             die: function.die,
@@ -179,6 +183,22 @@ impl<'d> Dwarf<'d> {
         let found =
             scopes.iter().flat_map(|scopes| scopes.inlined_at(address).map(|(_, inlined)| inlined.clone()));
         Ok(found.collect())
+    }
+
+    /// Every variable at the top of a unit: its statics and what it defines or declares for others.
+    ///
+    /// # Errors
+    /// When the unit's DIEs are damaged.
+    pub fn variables(&self, unit: UnitId) -> Result<Vec<Declaration<'d>>, Error> {
+        let unit = self.unit(unit)?;
+        let mut found = Vec::new();
+        unit.children(unit.header.root_offset(), |entry| {
+            if entry.tag() == constants::DW_TAG_variable {
+                found.extend(self.declaration(&unit, entry)?);
+            }
+            Ok(true)
+        })?;
+        Ok(found)
     }
 
     /// What a DIE in a block, or at a unit's top, declares; none for what has no name.
@@ -251,6 +271,8 @@ struct Builder<'a, 'd> {
     blocks: Vec<Block<'d>>,
     /// DIEs whose children are being looked at: an abstract instance can be its own part when damaged.
     busy: HashSet<DieRef>,
+    /// How many DIEs may still be looked at.
+    left: u32,
 }
 
 impl<'d> Builder<'_, 'd> {
@@ -282,6 +304,10 @@ impl<'d> Builder<'_, 'd> {
         block: usize,
         depth: u32,
     ) -> Result<(), Error> {
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            return Ok(());
+        }
         match child.tag() {
             constants::DW_TAG_lexical_block => self.lexical(unit, child, block, depth),
             constants::DW_TAG_inlined_subroutine => self.inlined(unit, child, block, depth),
@@ -403,7 +429,7 @@ impl<'d> Builder<'_, 'd> {
         let abstract_children = list(&origin_unit, origin_entry.offset())?;
         let tags = |entries: &[Entry<'d>]| entries.iter().map(Entry::tag).collect::<Vec<DwTag>>();
         let alike = tags(children) == tags(&abstract_children);
-        let mut seen: HashSet<(super::UnitId, UnitOffset)> = HashSet::new();
+        let mut seen: HashSet<(UnitId, UnitOffset)> = HashSet::new();
         for (at, child) in children.iter().enumerate() {
             let call = matches!(child.tag(), constants::DW_TAG_call_site | constants::DW_TAG_GNU_call_site);
             if call {

@@ -11,7 +11,17 @@ use super::{Error, Reader, Sections, Unit, UnitId};
 #[derive(Debug)]
 pub struct UnitTable<'d> {
     headers: Vec<UnitHeader<Reader<'d>>>,
-    ranges: OnceLock<Vec<UnitRange>>,
+    listed: OnceLock<Listed>,
+    others: OnceLock<Vec<UnitRange>>,
+}
+
+/// What `.debug_aranges` lists.
+#[derive(Debug)]
+struct Listed {
+    /// By address.
+    ranges: Vec<UnitRange>,
+    /// Which units are in it, by their numbers.
+    units: Vec<bool>,
 }
 
 /// A range of addresses that belongs to a unit.
@@ -31,7 +41,7 @@ impl<'d> UnitTable<'d> {
         while let Ok(Some(header)) = units.next() {
             headers.push(header);
         }
-        Ok(Self { headers, ranges: OnceLock::new() })
+        Ok(Self { headers, listed: OnceLock::new(), others: OnceLock::new() })
     }
 
     /// How many units there are.
@@ -79,23 +89,24 @@ impl<'d> UnitTable<'d> {
         sections: &Sections<'d>,
         address: LinkAddr,
     ) -> Result<Option<UnitId>, Error> {
-        let ranges = match self.ranges.get() {
-            Some(ranges) => ranges,
+        let listed = match self.listed.get() {
+            Some(listed) => listed,
             None => {
-                let made = self.collect(sections)?;
-                self.ranges.get_or_init(|| made)
+                let made = self.list(sections)?;
+                self.listed.get_or_init(|| made)
             }
         };
-        let behind = ranges.partition_point(|range| range.start <= address.0);
-        // Ranges of different units do not overlap, but empty files and per-CPU data at 0 may nest a few.
-        let near = ranges.get(..behind).unwrap_or_default().iter().rev().take(8);
-        Ok(near.clone().find(|range| address.0 < range.end).map(|range| range.unit))
+        if let Some(unit) = holder(&listed.ranges, address) {
+            return Ok(Some(unit));
+        }
+        // Most addresses end above: only then the units that say for themselves need to be parsed.
+        let others = self.others.get_or_init(|| self.ask(sections, &listed.units));
+        Ok(holder(others, address))
     }
 
-    /// Every unit's ranges, by address.
-    fn collect(&self, sections: &Sections<'d>) -> Result<Vec<UnitRange>, Error> {
-        let mut listed = vec![false; self.headers.len()];
-        let mut ranges = self.listed(sections, &mut listed)?;
+    /// The ranges of units that `.debug_aranges` does not list, by address. Damaged units are passed over.
+    fn ask(&self, sections: &Sections<'d>, listed: &[bool]) -> Vec<UnitRange> {
+        let mut ranges = Vec::new();
         for (id, header) in self.ids().zip(&self.headers) {
             let known = listed.get(id.0 as usize).copied().unwrap_or(false);
             let code = matches!(header.type_(), UnitType::Compilation | UnitType::Skeleton(_));
@@ -108,11 +119,12 @@ impl<'d> UnitTable<'d> {
             }
         }
         ranges.sort_unstable();
-        Ok(ranges)
+        ranges
     }
 
-    /// The ranges in `.debug_aranges`; marks the units it lists.
-    fn listed(&self, sections: &Sections<'d>, listed: &mut [bool]) -> Result<Vec<UnitRange>, Error> {
+    /// What `.debug_aranges` lists.
+    fn list(&self, sections: &Sections<'d>) -> Result<Listed, Error> {
+        let mut units = vec![false; self.headers.len()];
         let aranges = DebugAranges::new(sections.get(SectionId::DebugAranges)?, LittleEndian);
         let mut ranges = Vec::new();
         let mut sets = aranges.headers();
@@ -124,12 +136,21 @@ impl<'d> UnitTable<'d> {
                 let range = entry.range();
                 ranges.push(UnitRange { start: range.begin, end: range.end, unit });
             }
-            if let Some(mark) = listed.get_mut(unit.0 as usize) {
+            if let Some(mark) = units.get_mut(unit.0 as usize) {
                 *mark = ranges.len() > before;
             }
         }
-        Ok(ranges)
+        ranges.sort_unstable();
+        Ok(Listed { ranges, units })
     }
+}
+
+/// The unit whose range an address is in.
+fn holder(ranges: &[UnitRange], address: LinkAddr) -> Option<UnitId> {
+    let behind = ranges.partition_point(|range| range.start <= address.0);
+    // Ranges of different units do not overlap, but empty files and per-CPU data at 0 may nest a few.
+    let mut near = ranges.get(..behind)?.iter().rev().take(8);
+    near.find(|range| address.0 < range.end).map(|range| range.unit)
 }
 
 fn start(header: &UnitHeader<Reader<'_>>) -> Option<usize> {
