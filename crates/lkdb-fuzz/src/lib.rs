@@ -9,12 +9,14 @@
 //! cargo +nightly fuzz run kernel fuzz/corpus/kernel fuzz/seeds/kernel
 //! ```
 
+mod dwarf;
 mod image;
 mod line;
 mod names;
 mod symbols;
 mod value;
 
+pub use dwarf::dwarf;
 pub use image::{archive, compress, config, kernel, modules};
 pub use line::{agent, packet, stub, target_xml};
 pub use names::{names, pattern};
@@ -25,12 +27,13 @@ pub use value::expression;
 pub type Target = fn(&[u8]);
 
 /// Each target by its name, which is that of its folder of seeds too.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("agent", agent),
     ("archive", archive),
     ("btf", btf),
     ("compress", compress),
     ("config", config),
+    ("dwarf", dwarf),
     ("elf", elf),
     ("expression", expression),
     ("kernel", kernel),

@@ -229,3 +229,46 @@ fn choose<'d>(before: &[Symbol<'d>], address: u64, section: usize) -> Choice<'d>
     }
     Choice { symbol: unsized_one, certain: false }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn symbol(name: &'static str, address: u64, size: u64, global: bool) -> Symbol<'static> {
+        let address = LinkAddr(address);
+        Symbol { name, address, size, kind: SymbolKind::Function, global, section: Some(1) }
+    }
+
+    fn chosen(symbols: &[Symbol<'static>], address: u64) -> Option<&'static str> {
+        let end = symbols.partition_point(|symbol| symbol.address.0 <= address);
+        choose(&symbols[..end], address, 1).symbol.map(|symbol| symbol.name)
+    }
+
+    #[test]
+    fn the_last_name_at_an_address_counts_unless_another_is_global() {
+        let symbols = [
+            symbol("alias_a", 0x10, 8, true),
+            symbol("alias_b", 0x10, 8, true),
+            symbol("global", 0x20, 8, true),
+            symbol("local", 0x20, 8, false),
+        ];
+        assert_eq!(chosen(&symbols, 0x12), Some("alias_b"));
+        assert_eq!(chosen(&symbols, 0x20), Some("global"));
+        assert_eq!(chosen(&symbols, 0x18), None, "behind the end");
+    }
+
+    #[test]
+    fn a_label_counts_only_where_nothing_has_a_size() {
+        let symbols = [
+            symbol("outer", 0x10, 0x20, true),
+            symbol("label", 0x18, 0, false),
+            symbol("inner", 0x1c, 2, false),
+            symbol("tail", 0x40, 0, false),
+        ];
+        assert_eq!(chosen(&symbols, 0x19), Some("outer"));
+        assert_eq!(chosen(&symbols, 0x48), Some("tail"));
+        assert_eq!(chosen(&symbols, 0x1d), Some("inner"));
+        let other = choose(&symbols, 0x48, 2);
+        assert_eq!(other.symbol, None, "another section's symbols do not count");
+    }
+}

@@ -47,3 +47,19 @@ fn write(copy: &mut [u8], offset: u64, how: DebugRelocation, value: u64, place: 
     copy.get_mut(start..start.checked_add(size)?)?.copy_from_slice(bytes.get(..size)?);
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_where_they_fit() {
+        let mut bytes = [0xff; 8];
+        assert!(write(&mut bytes, 2, DebugRelocation::Absolute(4), 0x1234_5678, 0).is_some());
+        assert_eq!(bytes, [0xff, 0xff, 0x78, 0x56, 0x34, 0x12, 0xff, 0xff]);
+        assert!(write(&mut bytes, 0, DebugRelocation::Relative(4), 0x10, 0x18).is_some());
+        assert_eq!(bytes[..4], (-8_i32).to_le_bytes());
+        assert!(write(&mut bytes, 6, DebugRelocation::Absolute(4), 0, 0).is_none(), "over the end");
+        assert!(write(&mut bytes, u64::MAX, DebugRelocation::Absolute(8), 0, 0).is_none());
+    }
+}

@@ -450,3 +450,18 @@ pub(super) fn line_table_of<'d>(sections: &Sections<'d>, header: &UnitHeader<Rea
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::gcc_since_4_5;
+
+    #[test]
+    fn compilers_are_told_by_what_they_say_of_themselves() {
+        assert!(gcc_since_4_5("GNU C11 12.2.0 -mno-sse -O2"));
+        assert!(gcc_since_4_5("GNU C 4.8.5 20150623"));
+        assert!(!gcc_since_4_5("GNU C 4.4.7"));
+        assert!(!gcc_since_4_5("GNU AS 2.40"));
+        assert!(!gcc_since_4_5("Debian clang version 14.0.6"));
+        assert!(!gcc_since_4_5(""));
+    }
+}

@@ -140,3 +140,47 @@ pub(super) fn join(directory: &str, path: &str) -> String {
     let slash = if directory.ends_with('/') { "" } else { "/" };
     format!("{directory}{slash}{path}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(address: u64, line: u32, statement: bool) -> Row {
+        Row { address, line, column: 0, statement, prologue_end: false }
+    }
+
+    fn lines(files: &[&[Row]]) -> Lines {
+        let file =
+            |rows: &&[Row]| SourceFile { name: "f.c".into(), path: "/f.c".into(), rows: (*rows).into() };
+        Lines { files: files.iter().map(file).collect(), numbers: Vec::new(), end: 0x100 }
+    }
+
+    #[test]
+    fn an_address_belongs_to_the_file_whose_row_before_it_is_nearest() {
+        let main = [row(0x10, 1, true), row(0x20, 0, true), row(0x30, 2, true), row(0x40, 0, true)];
+        let header = [row(0x20, 7, true), row(0x30, 0, true)];
+        let lines = lines(&[&main, &header]);
+        let at = |address| lines.at(address).map(|at| (at.file, at.line, at.start, at.end));
+        assert_eq!(at(0x18), Some((0, 1, 0x10, 0x20)));
+        assert_eq!(at(0x20), Some((1, 7, 0x20, 0x30)));
+        assert_eq!(at(0x3f), Some((0, 2, 0x30, 0x40)));
+        assert_eq!(at(0xf), None);
+        assert_eq!(at(0x40), None, "both files ended");
+    }
+
+    #[test]
+    fn a_statement_counts_before_what_is_none_at_the_same_address() {
+        let rows = [row(0x10, 1, true), row(0x10, 2, false), row(0x18, 3, false)];
+        let lines = lines(&[&rows]);
+        assert_eq!(lines.at(0x11).map(|at| (at.line, at.statement)), Some((1, true)));
+        assert_eq!(lines.at(0x18).map(|at| (at.line, at.end)), Some((3, 0x100)), "to the unit's end");
+    }
+
+    #[test]
+    fn paths_are_joined_once() {
+        assert_eq!(join("/src", "a.c"), "/src/a.c");
+        assert_eq!(join("/src/", "a.c"), "/src/a.c");
+        assert_eq!(join("/src", "/a.c"), "/a.c");
+        assert_eq!(join("", "a.c"), "a.c");
+    }
+}
