@@ -38,7 +38,8 @@ pub(crate) fn find(line: &str) -> Result<Found<'_>> {
             (Ok(command), _) => command,
             // A setting's own argument, or an expression: `set x = 1`, `info` alone.
             (Err(error), Some(found)) => {
-                return if takes_the_rest(found.command, word) { Ok(found) } else { Err(error) };
+                let unknown = matches!(error, Error::Undefined { .. });
+                return if unknown && takes_the_rest(found.command, word) { Ok(found) } else { Err(error) };
             }
             (Err(error), None) => return Err(error),
         };

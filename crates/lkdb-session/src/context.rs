@@ -8,12 +8,12 @@ use std::rc::Rc;
 use lkdb_base::{LinkAddr, Memory, RuntimeAddr};
 use lkdb_symbols::dwarf::{Constant, DeclarationKind, LocationDescription};
 use lkdb_symbols::names::Kinds;
-use lkdb_symbols::types::{Type, spellings};
+use lkdb_symbols::types::Type;
 use lkdb_symbols::{DwarfRegister, Gone, Object, Place, SymbolKind, TypeId, TypeSource};
 use lkdb_value::{Bytes, Context, Error, Named as Meaning};
 
 use crate::Session;
-use crate::names::Named;
+use crate::names::{Named, enumeration_of};
 
 /// What a plain name can be.
 const PLAIN: Kinds = Kinds::VARIABLE.or(Kinds::ENUMERATOR).or(Kinds::TYPEDEF).or(Kinds::BASE);
@@ -33,15 +33,13 @@ impl Context for Session<'_> {
         }
         let found = self.names().find(self.symbols().objects(), name, PLAIN);
         let here = |named: &&Named| self.is_listed_unit(named);
-        let defined = |named: &&Named| !named.found.declaration;
-        let all = || found.iter().filter(defined);
-        let best = all().find(|named| self.is_external(named)).or_else(|| all().find(here));
-        for named in best.into_iter().chain(all()).chain(found.iter()) {
-            if let Some(meaning) = self.meaning(named)? {
+        let best = found.iter().find(|named| self.is_external(named)).or_else(|| found.iter().find(here));
+        for named in best.into_iter().chain(found.iter()) {
+            if let Some(meaning) = self.meaning(name, named)? {
                 return Ok(meaning);
             }
         }
-        if let Some(ty) = self.base_type(name) {
+        if let Some(ty) = self.symbols().type_named(name) {
             return Ok(Meaning::Type(ty));
         }
         self.bare(name).ok_or_else(|| Error::NoSymbol(name.to_owned()))
@@ -60,7 +58,7 @@ impl Context for Session<'_> {
         }
         let found = self.names().find(self.symbols().objects(), name, PLAIN.or(Kinds::FUNCTION));
         for named in found.iter().filter(|named| units.contains(&(named.object, named.die.unit))) {
-            if let Some(meaning) = self.meaning(named)? {
+            if let Some(meaning) = self.meaning(name, named)? {
                 return Ok(meaning);
             }
         }
@@ -74,13 +72,12 @@ impl Context for Session<'_> {
             _ => Kinds::ENUM,
         };
         let unknown = || Error::NoType { kind, name: name.to_owned() };
-        self.type_of_name(kinds, name).ok_or_else(unknown)
+        self.symbols().tagged(kinds, name).ok_or_else(unknown)
     }
 
     fn type_named(&self, name: &str) -> Result<TypeId, Error> {
         let unknown = || Error::NoType { kind: "symbol", name: name.to_owned() };
-        let known = self.type_of_name(Kinds::TYPEDEF, name).or_else(|| self.base_type(name));
-        known.ok_or_else(unknown)
+        self.symbols().type_named(name).ok_or_else(unknown)
     }
 
     fn symbol_at(&self, address: RuntimeAddr) -> Option<String> {
@@ -140,16 +137,15 @@ impl<'d> Session<'d> {
     }
 
     /// What a DIE of file scope means; none for what has no meaning by itself.
-    fn meaning(&self, named: &Named) -> Result<Option<Meaning>, Error> {
+    fn meaning(&self, name: &str, named: &Named) -> Result<Option<Meaning>, Error> {
         let Some(object) = self.symbols().object(named.object) else { return Ok(None) };
         let Some(dwarf) = object.dwarf() else { return Ok(None) };
         let damaged = |error: lkdb_symbols::dwarf::Error| Error::Operation(error.to_string());
         let (unit, entry) = dwarf.entry(named.die).map_err(damaged)?;
         if entry.tag() == gimli::DW_TAG_enumerator {
-            let parent = dwarf.die_at(named.found.parent).map_err(damaged)?;
+            let Some(parent) = enumeration_of(object, name, named.offset) else { return Ok(None) };
             let ty = dwarf.type_id(parent).map_err(damaged)?;
             let Type::Enum(one) = &*self.symbols().get(ty)? else { return Ok(None) };
-            let name = dwarf.name_of(&unit, &entry).map_err(damaged)?.unwrap_or_default();
             let value = one.values.iter().find(|(other, _)| **other == *name).map(|(_, value)| *value);
             return Ok(value.map(|value| Meaning::Enumerator(ty, value)));
         }
@@ -194,16 +190,6 @@ impl<'d> Session<'d> {
             LocationDescription::OptimizedOut => Place::Gone(Gone::OptimizedOut),
             _ => Place::Gone(Gone::NoFrame),
         })
-    }
-
-    fn base_type(&self, name: &str) -> Option<TypeId> {
-        spellings(name).find_map(|name| self.type_of_name(Kinds::BASE, name))
-    }
-
-    fn type_of_name(&self, kinds: Kinds, name: &str) -> Option<TypeId> {
-        let found = self.names().find(self.symbols().objects(), name, kinds);
-        let named = found.iter().find(|named| !named.found.declaration).or(found.first())?;
-        self.symbols().object(named.object)?.dwarf()?.type_id(named.die).ok()
     }
 
     /// A symbol without debug info.

@@ -1,4 +1,4 @@
-//! Names of the debug info, found without an index: which DIEs a name means, in all files of a session.
+//! Names of the debug info: which DIEs a name means, in all files of a session, by their indexes or without.
 //!
 //! What was found is kept: one command asks for the same name several times.
 
@@ -6,12 +6,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use gimli::UnitOffset;
-use lkdb_symbols::names::{self, Extent, Kinds, Raw, Units};
-use lkdb_symbols::{DieRef, Dwarf, Object, ObjectId};
+use lkdb_symbols::names::{self, Extent, Kinds};
+use lkdb_symbols::{DieRef, Object, ObjectId};
 
-/// A file's sections and units, as the search wants them.
-type Searchable<'d> = Rc<(Raw<'d>, Units)>;
 /// What a name of some kinds means.
 type Known = HashMap<(String, Kinds), Rc<[Named]>>;
 
@@ -22,45 +19,40 @@ pub(crate) struct Named {
     pub(crate) object: ObjectId,
     /// The DIE.
     pub(crate) die: DieRef,
-    /// What the search said of it.
-    pub(crate) found: names::Found,
+    /// Where it is in `.debug_info`.
+    pub(crate) offset: u64,
 }
 
 /// What was found so far.
 #[derive(Default)]
-pub(crate) struct Names<'d> {
-    files: RefCell<HashMap<ObjectId, Option<Searchable<'d>>>>,
+pub(crate) struct Names {
     known: RefCell<Known>,
 }
 
-impl<'d> Names<'d> {
+impl Names {
     /// Forgets everything: files came or went.
     pub(crate) fn forget(&self) {
-        self.files.borrow_mut().clear();
         self.known.borrow_mut().clear();
     }
 
-    /// The DIEs of file scope of a name and kinds: definitions, in the files' order.
-    pub(crate) fn find<'o>(
+    /// The DIEs of file scope of a name and kinds, in the files' order: definitions, or a declaration where
+    /// there is none.
+    pub(crate) fn find<'o, 'd: 'o>(
         &self,
         objects: impl Iterator<Item = &'o Rc<Object<'d>>>,
         name: &str,
         kinds: Kinds,
-    ) -> Rc<[Named]>
-    where
-        'd: 'o,
-    {
+    ) -> Rc<[Named]> {
         let key = (name.to_owned(), kinds);
         if let Some(known) = self.known.borrow().get(&key) {
             return Rc::clone(known);
         }
         let mut all = Vec::new();
         for object in objects {
-            let (Some(dwarf), Some(file)) = (object.dwarf(), self.file(object)) else { continue };
-            let (raw, units) = &*file;
-            for found in names::find(raw, units, name, kinds, Extent::All) {
-                if let Some(die) = die(dwarf, found.offset) {
-                    all.push(Named { object: object.id, die, found });
+            let Some(dwarf) = object.dwarf() else { continue };
+            for offset in object.dies_named(name, kinds, Extent::All) {
+                if let Ok(die) = dwarf.die_at(offset) {
+                    all.push(Named { object: object.id, die, offset });
                 }
             }
         }
@@ -68,32 +60,29 @@ impl<'d> Names<'d> {
         self.known.borrow_mut().insert(key, Rc::clone(&all));
         all
     }
-
-    /// The DIEs with a function's code: its own, and its inlined copies.
-    pub(crate) fn instances(&self, object: &Object<'d>, function: &names::Found) -> Vec<(DieRef, bool)> {
-        let (Some(dwarf), Some(file)) = (object.dwarf(), self.file(object)) else { return Vec::new() };
-        let (raw, units) = &*file;
-        let all = names::instances(raw, units, function).into_iter();
-        all.filter_map(|one| Some((die(dwarf, one.offset)?, one.inlined))).collect()
-    }
-
-    fn file(&self, object: &Object<'d>) -> Option<Searchable<'d>> {
-        if let Some(known) = self.files.borrow().get(&object.id) {
-            return known.clone();
-        }
-        let read = || {
-            let raw = Raw::of(object.dwarf()?.sections()).ok()?;
-            let units = Units::read(&raw).ok()?;
-            Some(Rc::new((raw, units)))
-        };
-        let file = read();
-        self.files.borrow_mut().insert(object.id, file.clone());
-        file
-    }
 }
 
-fn die(dwarf: &Dwarf<'_>, offset: u64) -> Option<DieRef> {
-    let die = dwarf.die_at(offset).ok()?;
-    let DieRef { unit, offset: UnitOffset(offset) } = die;
-    Some(DieRef { unit, offset: UnitOffset(offset) })
+/// The DIEs with code of the functions of a name: their own (false), and their inlined copies (true).
+pub(crate) fn instances(object: &Object<'_>, name: &str) -> Vec<(DieRef, bool)> {
+    let Some(dwarf) = object.dwarf() else { return Vec::new() };
+    let die = |offset: u64| dwarf.die_at(offset).ok();
+    if let Some(Ok(copies)) = object.index().map(|index| index.copies(name)) {
+        return copies.into_iter().filter_map(|offset| Some((die(offset)?, true))).collect();
+    }
+    let Some((raw, units)) = object.names() else { return Vec::new() };
+    let functions = names::find(raw, units, name, Kinds::FUNCTION, Extent::All);
+    let all = functions.iter().flat_map(|function| names::instances(raw, units, function));
+    all.filter_map(|one| Some((die(one.offset)?, one.inlined))).collect()
+}
+
+/// The enumeration that an enumerator is of.
+pub(crate) fn enumeration_of(object: &Object<'_>, name: &str, enumerator: u64) -> Option<DieRef> {
+    let dwarf = object.dwarf()?;
+    if let Some(Ok(entries)) = object.index().map(|index| index.named(name, Kinds::ENUMERATOR)) {
+        let entry = entries.iter().find(|entry| entry.die == enumerator)?;
+        return dwarf.die_at(entry.enumeration?).ok();
+    }
+    let (raw, units) = object.names()?;
+    let found = names::find(raw, units, name, Kinds::ENUMERATOR, Extent::All);
+    dwarf.die_at(found.iter().find(|found| found.offset == enumerator)?.parent).ok()
 }

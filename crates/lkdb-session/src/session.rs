@@ -29,7 +29,7 @@ pub struct Session<'d> {
     settings: Settings,
     sources: Sources,
     interrupt: Interrupt,
-    names: Names<'d>,
+    names: Names,
     values: Values,
     pub(crate) listing: RefCell<Listing>,
     pub(crate) breakpoints: Table,
@@ -132,7 +132,7 @@ impl<'d> Session<'d> {
     }
 
     /// Names of the debug info.
-    pub(crate) fn names(&self) -> &Names<'d> {
+    pub(crate) fn names(&self) -> &Names {
         &self.names
     }
 

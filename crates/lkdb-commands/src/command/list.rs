@@ -185,6 +185,10 @@ fn around(session: &mut Session<'_>, text: &str) -> Result {
         }
         new
     });
+    places.sort_by(|a, b| {
+        (a.file.as_ref().map(|file| &file.name), a.line)
+            .cmp(&(b.file.as_ref().map(|file| &file.name), b.line))
+    });
     if places.is_empty() {
         return Err(no_lines());
     }
@@ -247,8 +251,9 @@ fn range(session: &mut Session<'_>, first: &str, last: &str) -> Result {
                 Some(count) => start.saturating_add(count),
                 None => {
                     // A bare number is a line of the first place's file.
-                    session.list_around(file.clone(), start);
-                    let (other, end) = one(session, last)?;
+                    let bare = last.bytes().all(|byte| byte.is_ascii_digit());
+                    let last = if bare { format!("\"{}\":{last}", file.name) } else { last.to_owned() };
+                    let (other, end) = one(session, &last)?;
                     if *other.name != *file.name {
                         return Err(Error::say("Specified first and last lines are in different files."));
                     }

@@ -5,7 +5,7 @@ use lkdb_session::code::Decoder;
 use lkdb_value::declare::{Offsets, ptype_answer, whatis};
 use lkdb_value::expr::{Expr, parse, type_of};
 use lkdb_value::format::{Examined, Letter, Spec, print};
-use lkdb_value::{Context, Value};
+use lkdb_value::{Context, Data, Value, data};
 use serde::Serialize;
 
 use crate::answer::{Layout, Nothing, Text};
@@ -65,7 +65,10 @@ struct Printed {
     number: Option<usize>,
     #[serde(rename = "type")]
     ty: String,
-    value: String,
+    /// As `print` writes it.
+    text: String,
+    /// As data: numbers, lists and members by name; none for what is not there.
+    value: Option<Data>,
     #[serde(skip)]
     end: &'static str,
 }
@@ -75,7 +78,7 @@ impl Layout for Printed {
         if let Some(number) = self.number {
             page.put(Style::Variable, format_args!("${number}")).plain(" = ");
         }
-        page.plain(&self.value).plain(self.end);
+        page.plain(&self.text).plain(self.end);
     }
 }
 
@@ -88,7 +91,8 @@ fn print_value(session: &mut Session<'_>, rest: &str) -> Result {
     let text = print(&value, session, &settings, letter)?;
     let ty = lkdb_value::type_text(session, value.ty);
     let number = remember(session, &value);
-    Ok(Box::new(Printed { number, ty, value: text, end: "\n" }))
+    let value = data(&value, session, &settings).ok();
+    Ok(Box::new(Printed { number, ty, text, value, end: "\n" }))
 }
 
 /// Keeps a value in the history; what is gone is kept as what it was: nothing.
@@ -121,7 +125,8 @@ fn output(session: &mut Session<'_>, rest: &str) -> Result {
     let value = value_of(session, rest)?;
     let text = print(&value, session, &settings, letter)?;
     let ty = lkdb_value::type_text(session, value.ty);
-    Ok(Box::new(Printed { number: None, ty, value: text, end: "" }))
+    let value = data(&value, session, &settings).ok();
+    Ok(Box::new(Printed { number: None, ty, text, value, end: "" }))
 }
 
 /// Memory that was looked at.

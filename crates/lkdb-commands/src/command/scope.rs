@@ -40,11 +40,6 @@ struct Symbol {
 
 impl Layout for Scope {
     fn lay_out(&self, page: &mut Page) {
-        if self.symbols.is_empty() {
-            let place = &self.place;
-            page.plain(format_args!("Symbol table for `{place}' has no symbols for its scope.\n"));
-            return;
-        }
         page.plain(format_args!("Scope for {}:\n", self.place));
         for symbol in &self.symbols {
             page.plain("Symbol ").put(Style::Variable, &symbol.name).plain(" is ").plain(&symbol.location);
@@ -68,9 +63,7 @@ fn scope(session: &mut Session<'_>, rest: &str) -> Result {
         }
     }
     if symbols.is_empty() {
-        let text = format!("Symbol table for `{rest}' has no symbols");
-        let _ = text;
-        return Ok(Text::line(format_args!("Scope for {rest}:\nSymbol table contains no locals.")));
+        return Ok(Text::line(format_args!("Scope for {rest}:\nContains no locals or arguments.")));
     }
     Ok(Box::new(Scope { place: rest.to_owned(), symbols }))
 }

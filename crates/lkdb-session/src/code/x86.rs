@@ -277,3 +277,65 @@ impl<'b> Prefixes<'b> {
 fn is_indirect(decoded: &Decoded) -> bool {
     matches!(decoded.flow_control(), FlowControl::IndirectBranch | FlowControl::IndirectCall)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(flavor: Flavor, bytes: &[u8]) -> String {
+        X86::new(flavor).decode(bytes, 0x1000).unwrap().text
+    }
+
+    #[test]
+    fn instructions_are_written_as_binutils_does() {
+        let cases: [(&[u8], &str); 24] = [
+            (&[0x48, 0x89, 0xe5], "mov    %rsp,%rbp"),
+            (&[0x55], "push   %rbp"),
+            (&[0xc3], "ret"),
+            (&[0xe8, 0, 0, 0, 0], "call   0x1005"),
+            (&[0xff, 0x15, 0x10, 0, 0, 0], "call   *0x10(%rip)"),
+            (&[0xff, 0x32], "push   (%rdx)"),
+            (&[0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0], "nopl   0x0(%rax,%rax,1)"),
+            (&[0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0], "cs nopw 0x0(%rax,%rax,1)"),
+            (&[0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0], "data16 cs nopw 0x0(%rax,%rax,1)"),
+            (&[0x66, 0x90], "xchg   %ax,%ax"),
+            (&[0xf3, 0xa5], "rep movsl %ds:(%rsi),%es:(%rdi)"),
+            (&[0xf0, 0xff, 0x41, 0x34], "lock incl 0x34(%rcx)"),
+            (&[0x48, 0xd1, 0xea], "shr    %rdx"),
+            (&[0x48, 0xc1, 0xea, 0x20], "shr    $0x20,%rdx"),
+            (&[0x4d, 0x69, 0xe4, 0xc0, 8, 0, 0], "imul   $0x8c0,%r12,%r12"),
+            (&[0xee], "out    %al,(%dx)"),
+            (&[0x0f, 0x01, 0xc8], "monitor %rax,%ecx,%edx"),
+            (&[0x2e, 0xe8, 0, 0, 0, 0], "cs call 0x1006"),
+            (&[0x3e, 0x0f, 0xae, 0x38], "ds clflush (%rax)"),
+            (&[0x65, 0x48, 0x8b, 0x04, 0x25, 0x80, 0xfb, 1, 0], "mov    %gs:0x1fb80,%rax"),
+            (&[0x0f, 0x0b], "ud2"),
+            (&[0x48, 0xcb], "lretq"),
+            (&[0x48, 0x83, 0xec, 0x80], "sub    $0xffffffffffffff80,%rsp"),
+            (&[0x06], "(bad)"),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(text(Flavor::Att, bytes), expected, "{bytes:02x?}");
+        }
+        assert_eq!(text(Flavor::Intel, &[0x48, 0x89, 0xe5]), "mov    rbp,rsp");
+    }
+
+    #[test]
+    fn addresses_are_told_apart() {
+        let address = |bytes: &[u8]| X86::new(Flavor::Att).decode(bytes, 0x1000).unwrap().address;
+        assert_eq!(address(&[0xeb, 0xfe]), Some(Address::Target(0x1000)));
+        assert_eq!(address(&[0x48, 0x8d, 0x05, 0x10, 0, 0, 0]), Some(Address::Operand(0x1017)));
+        assert_eq!(address(&[0x48, 0x89, 0xe5]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_instruction_or_bad(bytes in prop::collection::vec(any::<u8>(), 1..20)) {
+            for flavor in [Flavor::Att, Flavor::Intel] {
+                let one = X86::new(flavor).decode(&bytes, 0xffff_ffff_ffff_fff8).unwrap();
+                prop_assert!((1..=LONGEST).contains(&one.length));
+            }
+        }
+    }
+}

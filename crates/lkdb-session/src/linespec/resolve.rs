@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use lkdb_base::{LinkAddr, RuntimeAddr};
 use lkdb_symbols::dwarf::{LineAt, Lines};
-use lkdb_symbols::names::Kinds;
+use lkdb_symbols::names::{Extent, Kinds};
 use lkdb_symbols::{DieRef, Dwarf, Located, Object, ObjectId, SymbolKind, UnitId, dwarf};
 
 use super::{File, Place, Purpose, Spec, parse};
+use crate::names::instances;
 use crate::{Error, Result, Session};
 
 impl<'d> Session<'d> {
@@ -151,14 +152,15 @@ impl<'d> Session<'d> {
                 found.push((object, address));
             }
         };
-        for named in self.names().find(self.symbols().objects(), name, Kinds::FUNCTION).iter() {
+        for object in self.symbols().objects() {
             self.interrupt().check()?;
-            let Some(object) = self.symbols().object(named.object) else { continue };
             let Some(dwarf) = object.dwarf() else { continue };
-            if let Some(function) = dwarf.function(named.die)? {
-                add(object.id, function.entry);
+            for offset in object.dies_named(name, Kinds::FUNCTION, Extent::All) {
+                if let Some(function) = dwarf.function(dwarf.die_at(offset)?)? {
+                    add(object.id, function.entry);
+                }
             }
-            for (die, inlined) in self.names().instances(object, &named.found) {
+            for (die, inlined) in instances(object, name) {
                 if let Some(entry) = entry_of(dwarf, die, inlined)? {
                     add(object.id, entry);
                 }
