@@ -12,6 +12,7 @@ mod evaluate;
 pub mod frames;
 mod image;
 pub mod index_cache;
+mod indexes;
 mod interrupt;
 pub mod linespec;
 mod listing;

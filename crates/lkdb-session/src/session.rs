@@ -12,6 +12,7 @@ use lkdb_symbols::{Elf, Moved, Object, ObjectId, Placement, Store, Symbols};
 use crate::breakpoints::Table;
 use crate::frames::{Frames, Tables};
 use crate::image::StaticMemory;
+use crate::indexes::Indexes;
 use crate::listing::Listing;
 use crate::live::Live;
 use crate::names::Names;
@@ -30,6 +31,7 @@ pub struct Session<'d> {
     sources: Sources,
     interrupt: Interrupt,
     names: Names,
+    pub(crate) indexes: Indexes<'d>,
     values: Values,
     pub(crate) listing: RefCell<Listing>,
     pub(crate) breakpoints: Table,
@@ -52,6 +54,7 @@ impl<'d> Session<'d> {
             sources: Sources::new(working_directory),
             interrupt: Interrupt::default(),
             names: Names::default(),
+            indexes: Indexes::default(),
             values: Values::default(),
             listing: RefCell::default(),
             breakpoints: Table::default(),
@@ -83,6 +86,9 @@ impl<'d> Session<'d> {
         }
         self.names.forget();
         self.paths.push((id, path.to_owned()));
+        if let Some(object) = self.symbols.object(id) {
+            self.use_ready_index(object);
+        }
         Ok(())
     }
 
@@ -105,6 +111,9 @@ impl<'d> Session<'d> {
         }
         self.names.forget();
         self.paths.push((id, path.to_owned()));
+        if let Some(object) = self.symbols.object(id) {
+            self.use_ready_index(object);
+        }
         Ok(())
     }
 
@@ -112,6 +121,11 @@ impl<'d> Session<'d> {
     #[must_use]
     pub fn store(&self) -> &'d Store {
         self.store
+    }
+
+    /// The files that are mapped.
+    pub(crate) fn files(&self) -> &'d Files {
+        self.files
     }
 
     /// Everything that is known of names and addresses.

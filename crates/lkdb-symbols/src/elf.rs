@@ -135,6 +135,12 @@ impl<'data> Elf<'data> {
         (!section.nobits).then(|| header.data(self.endian, self.data).ok()).flatten()
     }
 
+    /// Whether a section's bytes lie compressed.
+    #[must_use]
+    pub fn packed(&self, section: &Section<'_>) -> bool {
+        !matches!(self.compression(section), Ok(None))
+    }
+
     /// How a section's bytes are compressed (`SHF_COMPRESSED`); none when they are not.
     pub(crate) fn compression(
         &self,

@@ -102,7 +102,7 @@ pub struct Object<'d> {
     minimal: OnceCell<Option<MinimalSymbols<'d>>>,
     btf: OnceCell<Option<Rc<Btf<'d>>>>,
     names: OnceCell<Option<(Raw<'d>, Units)>>,
-    index: OnceCell<Index<'d>>,
+    index: OnceCell<Rc<Index<'d>>>,
 }
 
 impl<'d> Object<'d> {
@@ -205,14 +205,14 @@ impl<'d> Object<'d> {
     }
 
     /// Answers from an index from now on, if it is one of this file ([`Index::open`]) and the first given.
-    pub fn use_index(&self, index: Index<'d>) {
+    pub fn use_index(&self, index: Rc<Index<'d>>) {
         self.index.get_or_init(|| index);
     }
 
     /// The index, where one was given.
     #[must_use]
     pub fn index(&self) -> Option<&Index<'d>> {
-        self.index.get()
+        self.index.get().map(|index| &**index)
     }
 
     /// Where in `.debug_info` the things of file scope of a name and of some kinds are, in the file's order:

@@ -14,3 +14,4 @@ pub(crate) mod scope;
 pub(crate) mod settings;
 pub(crate) mod stack;
 pub(crate) mod support;
+pub(crate) mod symbols;

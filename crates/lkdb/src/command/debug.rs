@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use lkdb_artifacts::KernelSet;
+use lkdb_artifacts::{Cache, KernelSet};
 use lkdb_machine::{Ended, Machine, RunState, StubLease};
 use lkdb_map::{Files, Ram};
 use lkdb_session::Session;
@@ -86,6 +86,9 @@ pub(crate) fn open_files<'d>(
 ) -> anyhow::Result<Session<'d>> {
     let here = std::env::current_dir().context("cannot tell the working directory")?;
     let mut session = Session::new(files, store, here);
+    if let Ok(cache) = Cache::open() {
+        session.keep_indexes(cache.root());
+    }
     let vmlinux = kernel.vmlinux.as_ref().with_context(|| no_vmlinux(&kernel.image))?;
     session.add_file(vmlinux)?;
     if let Some(source) = &kernel.source {

@@ -41,6 +41,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
     let (files, store) = (Files::new(), Store::new());
     let here = std::env::current_dir().context("cannot tell the working directory")?;
     let mut session = Session::new(&files, &store, here);
+    if let Ok(cache) = Cache::open() {
+        session.keep_indexes(cache.root());
+    }
     for tree in &args.source {
         let tree = tree.canonicalize().with_context(|| format!("cannot open {}", tree.display()))?;
         session.sources_mut().add_tree(tree);
