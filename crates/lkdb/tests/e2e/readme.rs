@@ -22,7 +22,9 @@ fn every_command_is_known_here() {
         "lkdb doctor",
         // What the tests' set-up runs.
         "lkdb kernel fetch",
+        "lkdb debug",
         "lkdb gdb",
+        "lkdb inspect -batch -ex 'info line start_kernel' -ex 'ptype/o struct list_head'",
         "lkdb boot -- uname -r",
         "lkdb kernel fetch --headers",
         // What module.rs does.
@@ -76,7 +78,34 @@ fn the_first_session_goes_as_shown() {
     }
     gdb.type_in("quit\ry\r");
     gdb.end();
+    let mut session = lkdb.start_on_terminal(&["debug"]);
+    session.wait_for("(lkdb) ");
+    for (typed, shown) in [
+        ("break start_kernel", "init/main.c"),
+        ("continue", "Breakpoint 1, start_kernel"),
+        ("bt", "#0  start_kernel"),
+    ] {
+        session.type_in(&format!("{typed}\r"));
+        session.wait_for(shown);
+        session.wait_for("(lkdb) ");
+    }
+    session.type_in("quit\r");
+    session.end();
     assert!(lkdb.machines().is_empty());
+}
+
+#[test]
+fn files_are_inspected_as_shown() {
+    let inspect = ["inspect", "-batch", "-ex", "info line start_kernel", "-ex", "ptype/o struct list_head"];
+    let answer = Lkdb::new().ok(&inspect);
+    // The line and the address are this kernel's, which Debian updates.
+    let (line, layout) = answer.split_once('\n').unwrap();
+    assert!(
+        line.contains("\"init/main.c\" starts at address 0x") && line.contains("<start_kernel+"),
+        "{line}"
+    );
+    let readme = include_str!("../../../../README.md");
+    assert!(readme.contains(layout), "{layout}");
 }
 
 #[test]
