@@ -11,12 +11,12 @@ use lkdb_base::{LinkAddr, RuntimeAddr};
 use lkdb_symbols::dwarf::{DeclarationKind, Describer, Length, LocationDescription};
 use lkdb_symbols::{Elf, Object, ObjectId, Store};
 
-const GCC_4: &[u8] = include_bytes!("../../../fuzz/seeds/dwarf/gcc-4");
-const GCC_5: &[u8] = include_bytes!("../../../fuzz/seeds/dwarf/gcc-5");
-const PLAIN: &[u8] = include_bytes!("../../../fuzz/seeds/dwarf/plain");
-const MODULE: &[u8] = include_bytes!("../../../fuzz/seeds/dwarf/module");
-const ZSTD: &[u8] = include_bytes!("../../../fuzz/seeds/dwarf/zstd");
-const ZDEBUG: &[u8] = include_bytes!("../../../fuzz/seeds/dwarf/zdebug");
+const GCC_4: &[u8] = include_bytes!("../../../../fuzz/seeds/dwarf/gcc-4");
+const GCC_5: &[u8] = include_bytes!("../../../../fuzz/seeds/dwarf/gcc-5");
+const PLAIN: &[u8] = include_bytes!("../../../../fuzz/seeds/dwarf/plain");
+const MODULE: &[u8] = include_bytes!("../../../../fuzz/seeds/dwarf/module");
+const ZSTD: &[u8] = include_bytes!("../../../../fuzz/seeds/dwarf/zstd");
+const ZDEBUG: &[u8] = include_bytes!("../../../../fuzz/seeds/dwarf/zdebug");
 
 /// Calls `test` with a file as an object.
 fn on(file: &[u8], test: impl for<'d> FnOnce(&Object<'d>)) {

@@ -1,0 +1,4 @@
+//! The readers of symbols over whole files.
+
+mod dwarf;
+mod elf;
