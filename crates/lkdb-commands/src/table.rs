@@ -180,5 +180,6 @@ pub(crate) static TABLE: &[&[Command]] = &[
     command::list::COMMANDS,
     command::code::COMMANDS,
     command::print::COMMANDS,
+    command::types::COMMANDS,
     command::files::COMMANDS,
 ];

@@ -27,7 +27,7 @@ pub use place::{DwarfRegister, Gone, Piece, Place};
 pub use relocation::{Layout, Rela, RelaSymbol};
 pub use start::Start;
 pub use store::Store;
-pub use symbols::{Located, Symbols};
+pub use symbols::{Located, OtherDefinition, Symbols};
 pub use symtab::{MinimalSymbols, RawSymbols};
 pub use system_map::SystemMap;
 pub use table::{Nearest, Symbol, SymbolKind, SymbolTable};

@@ -3,6 +3,7 @@
 //! Takes runtime addresses to the object they are in and back. What is known of an address or name within
 //! one object is asked of the object.
 
+mod named;
 mod types;
 
 use std::rc::Rc;
@@ -13,6 +14,8 @@ use crate::elf::Elf;
 use crate::object::Object;
 use crate::store::Store;
 use crate::types::{MadeTypes, Memo, ObjectId};
+
+pub use named::OtherDefinition;
 
 /// An address in one of the objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +34,7 @@ pub struct Symbols<'d> {
     made: MadeTypes,
     memo: Memo,
     definitions: types::Definitions,
+    found: named::Found,
 }
 
 impl<'d> Symbols<'d> {
@@ -43,6 +47,7 @@ impl<'d> Symbols<'d> {
             made: MadeTypes::default(),
             memo: Memo::default(),
             definitions: types::Definitions::default(),
+            found: named::Found::default(),
         }
     }
 
@@ -64,6 +69,7 @@ impl<'d> Symbols<'d> {
         self.objects.push(Some(Rc::new(object)));
         // What nothing defined so far, this file may define.
         self.definitions.borrow_mut().clear();
+        self.found.borrow_mut().clear();
         Some(id)
     }
 
@@ -72,6 +78,8 @@ impl<'d> Symbols<'d> {
         if let Some(slot) = self.objects.get_mut(usize::from(id.0)) {
             *slot = None;
         }
+        self.definitions.borrow_mut().clear();
+        self.found.borrow_mut().clear();
     }
 
     /// An object by its number.

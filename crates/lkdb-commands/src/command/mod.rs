@@ -15,3 +15,4 @@ pub(crate) mod settings;
 pub(crate) mod stack;
 pub(crate) mod support;
 pub(crate) mod symbols;
+pub(crate) mod types;

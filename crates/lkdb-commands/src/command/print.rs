@@ -1,11 +1,9 @@
-//! Values and types: `print`, `output`, `x`, `whatis`, `ptype`, `printf`, `set var`.
+//! Values: `print`, `output`, `x`, `printf`, `set var`.
 
 use lkdb_session::Session;
 use lkdb_session::code::Decoder;
-use lkdb_value::declare::{Offsets, ptype_answer, whatis};
-use lkdb_value::expr::{Expr, parse, type_of};
 use lkdb_value::format::{Examined, Letter, Spec, print};
-use lkdb_value::{Context, Data, Value, data};
+use lkdb_value::{Data, Value, data};
 use serde::Serialize;
 
 use crate::answer::{Layout, Nothing, Text};
@@ -34,16 +32,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         examine,
     )
     .repeats(Repeat::GoesOn)
-    .takes(Takes::Expression),
-    Command::new(&["whatis"], "EXPRESSION | TYPE", "The type of an expression, by its name", Group::Data, what_is)
-        .takes(Takes::Expression),
-    Command::new(
-        &["ptype"],
-        "[/o] EXPRESSION | TYPE",
-        "What a type is made of\n/o: with offsets and sizes in bytes.",
-        Group::Data,
-        p_type,
-    )
     .takes(Takes::Expression),
     Command::new(&["printf"], "\"FORMAT\", EXPRESSION, ...", "Prints values by a format, as in C", Group::Data, super::printf::printf)
         .takes(Takes::Expression),
@@ -194,56 +182,6 @@ impl lkdb_value::format::Disassembler for NoCode {
     fn is_current(&self, _: lkdb_base::RuntimeAddr) -> bool {
         false
     }
-}
-
-/// A type.
-#[derive(Debug, Serialize)]
-struct Type {
-    #[serde(rename = "type")]
-    text: String,
-}
-
-impl Layout for Type {
-    fn lay_out(&self, page: &mut Page) {
-        page.plain(&self.text).plain("\n");
-    }
-}
-
-fn what_is(session: &mut Session<'_>, rest: &str) -> Result {
-    let context: &dyn Context = session;
-    let rest = if rest.is_empty() { "$" } else { rest };
-    let expression = parse(rest, context)?;
-    let named = matches!(expression, Expr::Type(_));
-    let ty = type_of(&expression, context)?;
-    let text = format!("type = {}", whatis(context.types(), ty, named)?);
-    Ok(Box::new(Type { text }))
-}
-
-fn p_type(session: &mut Session<'_>, rest: &str) -> Result {
-    let (offsets, rest) = match crate::arguments::format(rest) {
-        (Some(letters), rest) => (offsets_of(letters)?, rest),
-        (None, rest) => (Offsets::No, rest),
-    };
-    let context: &dyn Context = session;
-    let rest = if rest.is_empty() { "$" } else { rest };
-    let expression = parse(rest, context)?;
-    let ty = type_of(&expression, context)?;
-    Ok(Box::new(Type { text: ptype_answer(context.types(), ty, offsets)? }))
-}
-
-fn offsets_of(letters: &str) -> Result<Offsets> {
-    let mut offsets = Offsets::No;
-    for letter in letters.chars() {
-        match letter {
-            'o' => offsets = Offsets::Decimal,
-            'x' => offsets = Offsets::Hex,
-            'd' => offsets = Offsets::Decimal,
-            // About C++'s methods and typedefs.
-            'r' | 'm' | 'M' | 't' | 'T' => {}
-            other => return Err(Error::say(format!("unrecognized flag '{other}'"))),
-        }
-    }
-    Ok(offsets)
 }
 
 fn set_variable(session: &mut Session<'_>, rest: &str) -> Result {
