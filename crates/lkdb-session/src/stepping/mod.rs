@@ -1,4 +1,4 @@
-//! Stepping: `stepi`, `step`, `next`, `finish`, `until`, `advance`. Each is a [`Goal`].
+//! Stepping: `stepi`, `step`, `next`, `finish`, `until`, `advance`. Each is a [`crate::live::Goal`].
 //!
 //! A step belongs to a task, and a task to its stack: `current` is wrong in entry code, and the CPU may change.
 //! So a command that waits for a call to return waits at the return address *with the stack pointer that the

@@ -57,7 +57,7 @@ pub fn print(
 /// A value as one unit of `x` shows it: numbers filled to their size.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_formatted(value: &Value, context: &dyn Context, letter: Letter) -> Result<String, Error> {
     let contents = value.read(context)?;
     let signed = crate::value::is_signed(context, value.ty)?;
