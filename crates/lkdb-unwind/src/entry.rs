@@ -32,7 +32,13 @@ pub(crate) fn user_registers(world: &dyn World, frame: &Frame) -> Option<Registe
 /// Whether registers say that they are the user's.
 pub(crate) fn of_user(arch: &Arch, registers: &Registers) -> bool {
     let mode = arch.frames.mode.and_then(|mode| Some((mode, registers.get(mode.register)?)));
-    mode.is_some_and(|(mode, value)| mode.user.contains(&(value & 0xffff)) && flags(&mode, registers))
+    mode.is_some_and(|(mode, value)| mode.user.contains(&(value & 0xffff)) && zeros(&mode, registers))
+}
+
+/// Whether no flag is set that cannot be. Those of a user need not be the processor's: `execve` makes them up.
+fn zeros(mode: &Mode, registers: &Registers) -> bool {
+    let (register, mask, value) = mode.flags;
+    registers.get(register).is_none_or(|flags| flags & mask & !value == 0)
 }
 
 /// Whether the processor's flags can be such, as far as they are known.
@@ -129,23 +135,35 @@ fn system_call(world: &dyn World, frame: &Frame, facts: &SystemCall, function: &
 fn leaves(world: &dyn World, frame: &Frame, facts: &SystemCall, function: &Function<'_>) -> bool {
     const LONGEST: u64 = 1024;
     let pc = frame.pc.address().0;
-    let start = function.start.0.max(pc.saturating_sub(LONGEST));
+    let start = beginning(world, facts, function.start).0.max(pc.saturating_sub(LONGEST));
     facts.leaves.iter().any(|name| function.name.starts_with(name))
         || (start..pc).any(|address| matches!(world.rows(RuntimeAddr(address)).orc, Some(Row::Saved { .. })))
+}
+
+/// Where the entry code begins: it has symbols for places within it, too.
+fn beginning(world: &dyn World, facts: &SystemCall, start: RuntimeAddr) -> RuntimeAddr {
+    const MOST: usize = 4;
+    let before = |start: &RuntimeAddr| {
+        let function = world.function(RuntimeAddr(start.0.wrapping_sub(1)))?;
+        let same = facts.names.iter().any(|name| function.name.starts_with(name));
+        same.then_some(function.start).filter(|other| other.0 < start.0)
+    };
+    std::iter::successors(Some(start), before).take(MOST).last().unwrap_or(start)
 }
 
 /// The user's stack pointer on the way in: still in its register, or stored near the CPU's own data.
 fn entering(world: &dyn World, frame: &Frame, facts: &SystemCall, function: &Function<'_>) -> Option<Held> {
     let pc = frame.pc.address().0;
-    let length = usize::try_from(pc.checked_sub(function.start.0)?.min(ENTRY)).ok()?;
+    let start = beginning(world, facts, function.start);
+    let length = usize::try_from(pc.checked_sub(start.0)?.min(ENTRY)).ok()?;
     let mut code = vec![0; length];
-    world.memory().read(function.start, &mut code).ok()?;
+    world.memory().read(start, &mut code).ok()?;
     let stored = (0..length).find_map(|at| {
         let store =
             facts.stores.iter().find(|store| store.opcode.begins(code.get(at..).unwrap_or_default()))?;
         let operand = at + store.opcode.mask.len();
         let distance = i32::from_le_bytes(*code.get(operand..)?.first_chunk()?);
-        let next = function.start.0.wrapping_add(operand as u64 + 4);
+        let next = start.0.wrapping_add(operand as u64 + 4);
         Some(if store.relative {
             next.wrapping_add_signed(distance.into())
         } else {

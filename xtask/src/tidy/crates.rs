@@ -14,7 +14,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The one crate with `unsafe`: it maps, and knows nothing of what the bytes mean.
     ("lkdb-map", &["lkdb-base"]),
     // What fuzzers and tests call: the readers of foreign bytes, and nothing is built on it.
-    ("lkdb-fuzz", &["lkdb-agent", "lkdb-base", "lkdb-image", "lkdb-symbols", "lkdb-target", "lkdb-value"]),
+    (
+        "lkdb-fuzz",
+        &[
+            "lkdb-agent",
+            "lkdb-base",
+            "lkdb-image",
+            "lkdb-symbols",
+            "lkdb-target",
+            "lkdb-unwind",
+            "lkdb-value",
+        ],
+    ),
     ("lkdb-image", &["lkdb-base"]),
     ("lkdb-symbols", &["lkdb-base"]),
     ("lkdb-unwind", &["lkdb-base", "lkdb-symbols"]),

@@ -167,8 +167,8 @@ static FRAMES: FrameFacts = FrameFacts {
 /// (Intel SDM, volume 2B). `entry_SYSCALL_64` stores rsp in the CPU's `cpu_tss_rw` (since Linux 4.20;
 /// arch/x86/entry/entry_64.S).
 static SYSTEM_CALL: SystemCall = SystemCall {
-    names: &["entry_SYSCALL_", "entry_SYSRET"],
-    leaves: &["entry_SYSRET"],
+    names: &["entry_SYSCALL_", "entry_SYSRET", "syscall_return_via_sysret"],
+    leaves: &["entry_SYSRET", "syscall_return_via_sysret"],
     moved: &[(16, 2), (49, 11)],
     stores: &[
         // mov %rsp, %gs:ADDRESS

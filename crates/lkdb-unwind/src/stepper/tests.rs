@@ -204,6 +204,8 @@ fn an_interrupts_registers_are_known_again_and_the_users_are_the_end() {
     let mut small = Small::new(vec![("asm_sysvec", saved()), ("busy", saved())]);
     small.push(STACK, &pt_regs(TEXT + 0x123, 0x10, STACK + 0x200));
     small.push(STACK + 0x200, &pt_regs(0x40_1000, 0x33, 0x7fff_0000));
+    // What execve sets lacks the bit that a processor always sets.
+    small.push(STACK + 0x200 + 144, &[0x200]);
     let (frames, end) = small.unwind(&[(RIP, TEXT), (RSP, STACK)]);
     assert_eq!(pcs(&frames), [0, 0x123]);
     assert_eq!(
