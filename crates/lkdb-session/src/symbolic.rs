@@ -101,7 +101,7 @@ impl<'d> Session<'d> {
         let describer = Describer { dwarf, arch, runs_at: &runs_at, symbol: &symbol };
         let mut all = Vec::new();
         for block in scopes.at(located.address) {
-            for declared in &block.symbols {
+            for declared in block.listed() {
                 let described = describer
                     .in_scope(declared, block.entry())
                     .map_err(|error| crate::Error::say(error.to_string()))?;

@@ -63,7 +63,7 @@ fn scope(session: &mut Session<'_>, rest: &str) -> Result {
         }
     }
     if symbols.is_empty() {
-        return Ok(Text::line(format_args!("Scope for {rest}:\nContains no locals or arguments.")));
+        return Ok(Text::line(format_args!("Scope for {rest} contains no locals or arguments.")));
     }
     Ok(Box::new(Scope { place: rest.to_owned(), symbols }))
 }

@@ -88,7 +88,7 @@ impl Session<'_> {
         Ok(breakpoint.condition.is_none())
     }
 
-    /// The places in memory that a location specification means.
+    /// The places in memory that a location specification means, by address.
     fn code_places(&self, spec: &str) -> Result<Vec<Found>> {
         let found = self.places(spec, Purpose::Code)?.into_iter().filter_map(|place| {
             Some(Found {
@@ -98,6 +98,8 @@ impl Session<'_> {
                 line: Some(u64::from(place.line)).filter(|line| *line > 0),
             })
         });
-        Ok(found.collect())
+        let mut found: Vec<Found> = found.collect();
+        found.sort_by_key(|found| found.address);
+        Ok(found)
     }
 }

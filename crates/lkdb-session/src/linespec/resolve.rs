@@ -144,12 +144,13 @@ impl<'d> Session<'d> {
         Ok(place)
     }
 
-    /// Where functions of a name begin, inlined copies among them, without a namesake's address twice.
+    /// Where functions of a name begin, inlined copies among them, without a namesake's address twice. In the
+    /// order of the debug info, as gdb mostly has them; what only the symbol table knows comes last.
     fn entries(&self, name: &str) -> Result<Vec<(ObjectId, LinkAddr)>> {
-        let mut found: Vec<(ObjectId, LinkAddr)> = Vec::new();
-        let mut add = |object: ObjectId, address: LinkAddr| {
-            if !found.contains(&(object, address)) {
-                found.push((object, address));
+        let mut found: Vec<(ObjectId, Option<DieRef>, LinkAddr)> = Vec::new();
+        let mut add = |object: ObjectId, die: Option<DieRef>, address: LinkAddr| {
+            if !found.iter().any(|(other, _, known)| (*other, *known) == (object, address)) {
+                found.push((object, die, address));
             }
         };
         for object in self.symbols().objects() {
@@ -157,12 +158,12 @@ impl<'d> Session<'d> {
             let Some(dwarf) = object.dwarf() else { continue };
             for offset in object.dies_named(name, Kinds::FUNCTION, Extent::All) {
                 if let Some(function) = dwarf.function(dwarf.die_at(offset)?)? {
-                    add(object.id, function.entry);
+                    add(object.id, Some(function.die), function.entry);
                 }
             }
             for (die, inlined) in instances(object, name) {
                 if let Some(entry) = entry_of(dwarf, die, inlined)? {
-                    add(object.id, entry);
+                    add(object.id, Some(die), entry);
                 }
             }
         }
@@ -175,10 +176,11 @@ impl<'d> Session<'d> {
                 SymbolKind::Object => false,
             };
             for symbol in object.symbols_named(name).iter().filter(|symbol| code(symbol)) {
-                add(object.id, symbol.address);
+                add(object.id, None, symbol.address);
             }
         }
-        Ok(found)
+        found.sort_by_key(|(object, die, _)| (*object, die.is_none(), *die));
+        Ok(found.into_iter().map(|(object, _, address)| (object, address)).collect())
     }
 
     /// What a system call's plain name can be in the kernel: `sys_openat` is `__x64_sys_openat` there.
