@@ -178,6 +178,16 @@ impl Stub {
         }
     }
 
+    /// Whether the stub's end of the connection is gone, as far as the system knows.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let stub = self.link.socket();
+        let mut fds = [PollFd::from_borrowed_fd(stub, PollFlags::RDHUP)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
+        poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().intersects(gone)
+    }
+
     /// Waits until the stub has something to say or `other` can be read (a signal's pipe, a machine's
     /// events), whichever comes first. Whether it was `other`; `None` when time ran out.
     ///

@@ -146,7 +146,8 @@ impl Layout for Stopped {
             }
             Stop::Interrupted { .. } => drop(page.plain("\nThe guest was interrupted.\n")),
             Stop::Reset => drop(page.plain("\nThe machine has reset.\n")),
-            Stop::Gone => drop(page.plain("The machine is gone.\n")),
+            Stop::Gone { why: Some(why) } => drop(page.plain(format_args!("The machine is gone: {why}.\n"))),
+            Stop::Gone { why: None } => drop(page.plain("The machine is gone.\n")),
             Stop::Done { .. } => {}
         }
         if let Some(frame) = &self.frame {

@@ -2,6 +2,7 @@
 //!
 //! How it is moved is [`crate::run`]'s; what a stop means, and what commands make of a move, is `resume`'s.
 
+mod end;
 mod place;
 mod resume;
 mod stop;
@@ -18,17 +19,9 @@ use crate::entry::{Boot, Entry};
 use crate::run::Runner;
 use crate::{Error, Result, Session};
 
+pub use end::Hold;
 pub use resume::{Goal, Verdict};
 pub use stop::{Hit, Stop};
-
-/// What keeps a machine ours, and lets it go: a lease of its stub.
-pub trait Hold {
-    /// Ends the hold; the guest runs on with no breakpoint left.
-    ///
-    /// # Errors
-    /// What the system says.
-    fn release(self: Box<Self>) -> std::io::Result<()>;
-}
 
 /// What is known of where the kernel lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +46,8 @@ pub struct Connection {
     pub arch: &'static Arch,
     /// Where its kernel is.
     pub kernel: Kernel,
+    /// Its way to its kernel after a reset, where that is known.
+    pub boot: Option<Boot>,
     /// How long it may take from a reset to its kernel.
     pub boot_within: Duration,
 }
@@ -77,15 +72,11 @@ pub struct Live {
 
 impl Live {
     fn new(connection: Connection) -> Result<Self> {
-        let Connection { stub, ram, hold, arch, kernel, boot_within } = connection;
+        let Connection { stub, ram, hold, arch, kernel, boot, boot_within } = connection;
         let stub = Rc::new(RefCell::new(stub));
         let runner = Runner::new(Rc::clone(&stub), arch.program_counter)?;
         let guest = Rc::new(Guest::new(arch, Some(Rc::clone(&stub)), ram));
         let selected = runner.cpus().first().map_or(Thread(1), |(cpu, _)| *cpu);
-        let boot = match kernel {
-            Kernel::ToCome(boot) => Some(boot),
-            _ => None,
-        };
         let memory = GuestMemory::new(Rc::clone(&guest), View::Cpu(selected));
         let (hold, stop, queue) = (Some(hold), None, Vec::new());
         Ok(Self {
@@ -213,20 +204,6 @@ impl<'d> Session<'d> {
     /// gdb's words for having none.
     pub fn live_mut(&mut self) -> Result<&mut Live> {
         self.live.as_mut().ok_or_else(no_machine)
-    }
-
-    /// Lets the machine go: it runs on, with no breakpoint in it.
-    ///
-    /// # Errors
-    /// When there is none, or it is gone.
-    pub fn detach(&mut self) -> Result<()> {
-        let mut live = self.live.take().ok_or_else(no_machine)?;
-        live.stub.borrow_mut().remove_all()?;
-        let hold = live.hold.take();
-        drop(live);
-        self.kernel_moved()?;
-        hold.map_or(Ok(()), Hold::release)
-            .map_err(|error| Error::say(format!("cannot let the machine go: {error}")))
     }
 
     /// Where the selected CPU stands; none without a machine.

@@ -38,7 +38,11 @@ impl<'d> Session<'d> {
             }
             Err(error) => return Err(error.into()),
         };
-        self.kernel_moved()
+        self.kernel_moved()?;
+        if let Some(live) = &self.live {
+            live.know_kernel_tables();
+        }
+        Ok(())
     }
 
     /// Tells everybody whom it concerns where the kernel lies now.

@@ -91,6 +91,9 @@ impl Session<'_> {
         };
         // Ctrl-C was for the machine, and has been served.
         self.interrupt().clear();
+        if matches!(stop, Stop::Gone { .. }) {
+            return Ok(Stop::Gone { why: self.drop_machine() });
+        }
         let live = self.live_mut()?;
         if let Some(cpu) = stop.cpu() {
             live.select(cpu)?;
@@ -115,7 +118,7 @@ impl Session<'_> {
             return Err(Error::say(format!("the breakpoint at {} cannot be set: {error}", site.address)));
         }
         match landing.cause {
-            Cause::Gone => return Ok(Some(Stop::Gone)),
+            Cause::Gone => return Ok(Some(Stop::Gone { why: None })),
             Cause::Watch(address) => {
                 if let Some(stop) = self.touched(&landing, address)? {
                     return Ok(Some(stop));

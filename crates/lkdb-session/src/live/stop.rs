@@ -48,7 +48,10 @@ pub enum Stop {
     /// It reset while a command waited for something of the kernel that ran before.
     Reset,
     /// It is gone.
-    Gone,
+    Gone {
+        /// What became of it, where somebody knows.
+        why: Option<String>,
+    },
 }
 
 impl Stop {
@@ -60,7 +63,7 @@ impl Stop {
             | Self::Watchpoint { cpu, .. }
             | Self::Done { cpu }
             | Self::Interrupted { cpu } => Some(Thread(cpu + 1)),
-            Self::Reset | Self::Gone => None,
+            Self::Reset | Self::Gone { .. } => None,
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use lkdb_artifacts::{Cache, KernelSet};
-use lkdb_machine::{Ended, Machine, RunState, StubLease};
+use lkdb_machine::{Ended, Machine, RunState, StubLease, Watch};
 use lkdb_map::{Files, Ram};
 use lkdb_session::Session;
 use lkdb_session::entry::Boot;
@@ -56,12 +56,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
     session.connect(connection(&machine, &kernel, args.boot_timeout)?)?;
     context.note(format_args!("{} is frozen at its first instruction; `continue` boots it", kernel.release));
     let status = Repl::new(&mut session, context.json(), args.batch).run(&args.scripts)?;
-    if args.keep {
+    if args.keep && session.live().is_ok() {
         session.detach()?;
+    }
+    if args.keep && machine.status().is_ok() {
         watch.release()?;
         context.note(format_args!("machine `{}` goes on", machine.name()));
         return Ok(status);
     }
+    // Else the session has said it.
+    let unsaid = session.live().is_ok();
     match machine.stop() {
         Ok(()) => Ok(status),
         Err(lkdb_machine::Error::NoSuchMachine(_)) => {
@@ -69,7 +73,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
             if let RunState::Ended(ended) = &state
                 && !matches!(ended, Ended::GuestShutdown | Ended::Stopped)
             {
-                context.say(format_args!("machine `{}` had ended by itself: {state}", machine.name()));
+                if unsaid {
+                    context.say(format_args!("machine `{}` had ended by itself: {state}", machine.name()));
+                }
                 return Ok(Status::FAILED);
             }
             Ok(status)
@@ -100,7 +106,7 @@ pub(crate) fn open_files<'d>(
     Ok(session)
 }
 
-fn no_vmlinux(image: &Path) -> String {
+pub(super) fn no_vmlinux(image: &Path) -> String {
     format!(
         "there is no vmlinux with symbols for {}; name it with --vmlinux FILE, or get a kernel that has one \
          with `lkdb kernel fetch`",
@@ -112,16 +118,21 @@ fn no_vmlinux(image: &Path) -> String {
 fn connection(machine: &Machine, kernel: &KernelSet, boot_within: Duration) -> anyhow::Result<Connection> {
     let image: &PathBuf = &kernel.image;
     let boot = Boot::of_file(&lkdb_map::map(image)?).with_context(|| image.display().to_string())?;
+    connect(machine, kernel, (Kernel::ToCome(boot), Some(boot)), boot_within)
+}
+
+/// What a session needs of a machine of ours whose kernel is there, and gets there after a reset, as `known`.
+pub(super) fn connect(
+    machine: &Machine,
+    set: &KernelSet,
+    known: (Kernel, Option<Boot>),
+    boot_within: Duration,
+) -> anyhow::Result<Connection> {
+    let (kernel, boot) = known;
     let mut lease = machine.stub()?;
     let stub = Stub::new(lease.take().context("the stub was lent without a connection")?)?;
-    Ok(Connection {
-        stub,
-        ram: ram(machine),
-        hold: Box::new(Lease(lease)),
-        arch: kernel.arch,
-        kernel: Kernel::ToCome(boot),
-        boot_within,
-    })
+    let hold = Box::new(Lease { lease, watch: Some(machine.watch(false)?) });
+    Ok(Connection { stub, ram: ram(machine), hold, arch: set.arch, kernel, boot, boot_within })
 }
 
 /// The machine's RAM, mapped. Where it cannot be, the stub reads memory, which is slower.
@@ -130,10 +141,27 @@ fn ram(machine: &Machine) -> Option<Ram> {
 }
 
 /// The lease of a stub, as what holds a machine.
-struct Lease(StubLease);
+pub(super) struct Lease {
+    pub(super) lease: StubLease,
+    /// Who tells of the machine's end; a QEMU of somebody else's has nobody.
+    pub(super) watch: Option<Watch>,
+}
 
 impl Hold for Lease {
     fn release(self: Box<Self>) -> io::Result<()> {
-        self.0.end()
+        self.lease.end()
+    }
+
+    fn end_of_machine(self: Box<Self>) -> Option<String> {
+        /// The supervisor tells when it has waited for QEMU.
+        const TOLD_WITHIN: Duration = Duration::from_secs(5);
+        let mut watch = self.watch?;
+        let deadline = Instant::now() + TOLD_WITHIN;
+        while let Ok(Some(status)) = watch.next(Some(deadline)) {
+            if let RunState::Ended(ended) = status.state {
+                return Some(ended.to_string());
+            }
+        }
+        None
     }
 }

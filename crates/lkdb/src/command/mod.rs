@@ -1,5 +1,6 @@
 //! The commands, one file a family: what each takes, and the call into the rooms it makes.
 
+mod attach;
 mod boot;
 mod busybox;
 mod completions;
@@ -19,6 +20,8 @@ use crate::output::{Context, Status};
 pub(crate) enum Command {
     /// Start a machine frozen at its first instruction, with a debugging session on it
     Debug(debug::Args),
+    /// Debug a machine that runs already: one of lkdb's, or any QEMU with a gdb stub
+    Attach(attach::Args),
     /// Start a machine frozen at its first instruction, with gdb on it and everything loaded
     Gdb(gdb::Args),
     /// Look into a vmlinux, image or module: types, lines, instructions; no machine
@@ -60,6 +63,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Status> {
     match command {
         Command::Debug(args) => debug::run(&args, context),
+        Command::Attach(args) => attach::run(&args, context),
         Command::Gdb(args) => gdb::run(&args, context),
         Command::Inspect(args) => inspect::run(&args, context),
         Command::Boot(args) => boot::run(args, context),

@@ -38,17 +38,25 @@ pub(crate) struct Repl<'s, 'd> {
     out: Out,
     batch: bool,
     failed: bool,
+    lost: bool,
     nested: usize,
 }
 
 impl<'s, 'd> Repl<'s, 'd> {
     /// `json`: one object a line for each command.
     pub(crate) fn new(session: &'s mut Session<'d>, json: bool, batch: bool) -> Self {
-        Self { session, out: Out::new(json), batch, failed: false, nested: 0 }
+        Self { session, out: Out::new(json), batch, failed: false, lost: false, nested: 0 }
     }
 
     /// Runs what the command line says, then, unless it says `-batch`, what is typed.
+    ///
+    /// That the machine was lost is a failure, whatever came after.
     pub(crate) fn run(mut self, scripts: &Scripts) -> anyhow::Result<Status> {
+        let status = self.run_all(scripts)?;
+        Ok(if self.lost && status == Status::OK { Status::FAILED } else { status })
+    }
+
+    fn run_all(&mut self, scripts: &Scripts) -> anyhow::Result<Status> {
         let flag = self.session.interrupt().flag();
         if self.batch {
             // Nobody is there to type the next command: Ctrl-C ends it all.
@@ -105,15 +113,28 @@ impl<'s, 'd> Repl<'s, 'd> {
             Ok(Step::Answer(answer)) => {
                 self.failed = false;
                 let interrupt = self.session.interrupt();
-                if self.out.answer(command, answer.as_ref(), interrupt) { Next::GoOn } else { GONE }
+                if !self.out.answer(command, answer.as_ref(), interrupt) {
+                    return GONE;
+                }
+                // Said now, not by whatever command asks for it next.
+                match self.session.lost_machine() {
+                    Some(lost) => self.lost(command, &lost),
+                    None => Next::GoOn,
+                }
             }
             Ok(Step::Source(path)) => self.file(&path),
             Ok(Step::Quit(status)) => Next::End(Status(status.unwrap_or(0))),
-            Err(error) => {
-                self.failed = true;
-                if self.out.error(command, &error.to_string()) { Next::GoOn } else { GONE }
-            }
+            Err(error) => match self.session.lost_machine() {
+                Some(lost) => self.lost(command, &lost),
+                None => self.fail(command, &error.to_string()),
+            },
         }
+    }
+
+    /// The machine went under a command: that is the error, whatever the command made of it.
+    fn lost(&mut self, command: &str, sentence: &str) -> Next {
+        self.lost = true;
+        self.fail(command, sentence)
     }
 
     /// A file of commands, up to the first that fails.
