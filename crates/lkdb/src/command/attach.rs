@@ -18,8 +18,7 @@ use lkdb_session::Session;
 use lkdb_session::entry::Boot;
 use lkdb_session::live::{Connection, Kernel};
 use lkdb_symbols::Store;
-use lkdb_target::address::process_behind;
-use lkdb_target::{Address, Stub};
+use lkdb_target::{Address, Stub, process_behind};
 
 use super::debug::{self, Lease};
 use super::internal::own_program;
