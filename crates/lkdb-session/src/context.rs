@@ -7,13 +7,13 @@ use std::rc::Rc;
 
 use lkdb_base::{LinkAddr, Memory, RuntimeAddr};
 use lkdb_symbols::dwarf::{Constant, DeclarationKind, LocationDescription};
-use lkdb_symbols::names::Kinds;
+use lkdb_symbols::names::{Extent, Kinds};
 use lkdb_symbols::types::Type;
 use lkdb_symbols::{DwarfRegister, Gone, Object, Place, SymbolKind, TypeId, TypeSource};
 use lkdb_value::{Bytes, Context, Error, Named as Meaning};
 
 use crate::Session;
-use crate::names::{Named, enumeration_of};
+use crate::names::{Named, enumeration_of, instances};
 
 /// What a plain name can be.
 const PLAIN: Kinds = Kinds::VARIABLE.or(Kinds::ENUMERATOR).or(Kinds::TYPEDEF).or(Kinds::BASE);
@@ -42,7 +42,8 @@ impl Context for Session<'_> {
         if let Some(ty) = self.symbols().type_named(name) {
             return Ok(Meaning::Type(ty));
         }
-        self.bare(name).ok_or_else(|| Error::NoSymbol(name.to_owned()))
+        let clone = || self.function_of_other_symbol(name);
+        self.bare(name).or_else(clone).ok_or_else(|| Error::NoSymbol(name.to_owned()))
     }
 
     fn scoped(&self, scope: &str, name: &str) -> Result<Meaning, Error> {
@@ -118,6 +119,19 @@ impl<'d> Session<'d> {
         })
     }
 
+    /// A function whose only code bears another symbol: what the compiler cloned is `NAME.constprop.0`.
+    fn function_of_other_symbol(&self, name: &str) -> Option<Meaning> {
+        self.symbols().objects().find_map(|object| {
+            let dwarf = object.dwarf()?;
+            let named = object.dies_named(name, Kinds::FUNCTION, Extent::All).into_iter();
+            let own = instances(object, name).into_iter().filter(|(_, inlined)| !inlined);
+            let dies = named.filter_map(|offset| dwarf.die_at(offset).ok()).chain(own.map(|(die, _)| die));
+            let function = dies.filter_map(|die| dwarf.function(die).ok()?).next()?;
+            let ty = dwarf.type_id(function.die).ok()?;
+            Some(Meaning::Function(ty, object.runtime(function.entry)?))
+        })
+    }
+
     /// Whether a DIE is of the unit whose file is listed.
     fn is_listed_unit(&self, named: &Named) -> bool {
         let Some(dwarf) = self.symbols().object(named.object).and_then(|object| object.dwarf()) else {
@@ -137,7 +151,7 @@ impl<'d> Session<'d> {
     }
 
     /// What a DIE of file scope means; none for what has no meaning by itself.
-    fn meaning(&self, name: &str, named: &Named) -> Result<Option<Meaning>, Error> {
+    pub(crate) fn meaning(&self, name: &str, named: &Named) -> Result<Option<Meaning>, Error> {
         let Some(object) = self.symbols().object(named.object) else { return Ok(None) };
         let Some(dwarf) = object.dwarf() else { return Ok(None) };
         let damaged = |error: lkdb_symbols::dwarf::Error| Error::Operation(error.to_string());

@@ -31,5 +31,5 @@ pub use interrupt::Interrupt;
 pub use listing::{Lines, Listing};
 pub use session::Session;
 pub use settings::Settings;
-pub use symbolic::{CodeAround, Declared};
+pub use symbolic::{CodeAround, Declared, Made};
 pub use values::Values;

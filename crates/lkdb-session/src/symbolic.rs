@@ -11,6 +11,17 @@ use crate::{Result, Session};
 /// A function's name, its entry, and the ranges of its code.
 pub type CodeAround = (String, RuntimeAddr, Vec<(RuntimeAddr, RuntimeAddr)>);
 
+/// What made a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// `DW_AT_producer`: the compiler and its options; empty when it does not say.
+    pub producer: String,
+    /// The version of DWARF.
+    pub version: u16,
+    /// As gdb calls it: `c` or `asm`.
+    pub language: &'static str,
+}
+
 impl<'d> Session<'d> {
     /// `start_kernel+5`: the symbol of an address.
     #[must_use]
@@ -68,16 +79,13 @@ impl<'d> Session<'d> {
             .map_or(end, |symbol| symbol.address.0.min(end))
     }
 
-    /// The compiler and the DWARF version of the unit of a file.
+    /// What made the unit of a file.
     #[must_use]
-    pub fn unit_of(&self, file: &File) -> Option<(String, u16)> {
+    pub fn unit_of(&self, file: &File) -> Option<Made> {
         let dwarf = self.symbols().object(file.object)?.dwarf()?;
-        let found = dwarf.files_named(&file.name).ok()?;
-        let unit = found.iter().find_map(|found| {
-            let unit = dwarf.unit(found.unit).ok()?;
-            (*unit.name == *file.name).then_some(unit)
-        })?;
-        Some((unit.producer.to_owned(), unit.encoding().version))
+        let unit = dwarf.unit(file.unit?).ok()?;
+        let language = if unit.is_assembly() { "asm" } else { "c" };
+        Some(Made { producer: unit.producer.to_owned(), version: unit.encoding().version, language })
     }
 
     /// Makes `x` go on at an address.

@@ -174,6 +174,9 @@ fn backward(session: &mut Session<'_>) -> Result {
 
 fn around(session: &mut Session<'_>, text: &str) -> Result {
     let mut places = session.places(text, Purpose::Lines)?;
+    if places.is_empty() {
+        return Ok(Box::new(Listed(Vec::new())));
+    }
     places.retain(|place| place.file.is_some());
     let mut seen: Vec<(File, u32)> = Vec::new();
     places.retain(|place| {

@@ -182,6 +182,9 @@ struct Source {
     directory: Option<String>,
     /// Where it is on this host.
     path: Option<String>,
+    /// How many lines it has.
+    lines: Option<u64>,
+    language: Option<&'static str>,
     producer: Option<String>,
     dwarf: Option<u16>,
 }
@@ -195,7 +198,13 @@ impl Layout for Source {
         if let Some(path) = &self.path {
             page.plain("Located in ").put(Style::File, path).plain("\n");
         }
-        page.plain("Source language is c.\n");
+        if let Some(lines) = self.lines {
+            let plural = if lines == 1 { "" } else { "s" };
+            page.plain(format_args!("Contains {lines} line{plural}.\n"));
+        }
+        if let Some(language) = self.language {
+            page.plain(format_args!("Source language is {language}.\n"));
+        }
         if let Some(producer) = &self.producer {
             page.plain("Producer is ").plain(producer).plain(".\n");
         }
@@ -218,7 +227,9 @@ fn info_source(session: &mut Session<'_>, rest: &str) -> Result {
         file: file.name.to_string(),
         directory: file.directory.as_deref().map(str::to_owned),
         path,
-        producer: unit.as_ref().map(|(producer, _)| producer.clone()),
-        dwarf: unit.map(|(_, version)| version),
+        lines: session.text_of(&file).map(|text| text.lines()),
+        language: unit.as_ref().map(|unit| unit.language),
+        dwarf: unit.as_ref().map(|unit| unit.version),
+        producer: unit.map(|unit| unit.producer).filter(|producer| !producer.is_empty()),
     }))
 }

@@ -6,11 +6,12 @@
 
 mod parse;
 mod resolve;
+mod variable;
 
 use std::rc::Rc;
 
 use lkdb_base::{LinkAddr, RuntimeAddr};
-use lkdb_symbols::ObjectId;
+use lkdb_symbols::{ObjectId, UnitId};
 
 pub use parse::{Spec, parse};
 
@@ -28,6 +29,8 @@ pub enum Purpose {
 pub struct File {
     /// The object whose debug info names it.
     pub object: ObjectId,
+    /// The unit that names it; a header has many, and which one was meant matters to `info source`.
+    pub unit: Option<UnitId>,
     /// As gdb prints it: with the directory of the line table, relative to that of compilation.
     pub name: Rc<str>,
     /// `DW_AT_comp_dir`.

@@ -12,7 +12,7 @@ use crate::names::instances;
 use crate::{Error, Result, Session};
 
 impl<'d> Session<'d> {
-    /// The places that a text means; one at least.
+    /// The places that a text means; none for a name that is known and has no line.
     ///
     /// # Errors
     /// In gdb's words, when it means nothing.
@@ -110,6 +110,13 @@ impl<'d> Session<'d> {
                 let unit = object.and_then(|object| object.dwarf()?.unit_at(*address).ok()?);
                 object.zip(unit).is_some_and(|(object, unit)| units.contains(&(object.id, unit)))
             });
+        }
+        if found.is_empty()
+            && file.is_none()
+            && purpose == Purpose::Lines
+            && let Some(places) = self.variables(name)?
+        {
+            return Ok(places);
         }
         if found.is_empty() {
             let place = file.map(|file| format!(" in \"{file}\"")).unwrap_or_default();
@@ -251,6 +258,7 @@ impl<'d> Session<'d> {
         let address = span.span.map(|(start, _)| start);
         let file = File {
             object: object.id,
+            unit: Some(unit.id),
             name: Rc::clone(&span.file),
             directory: Some(unit.directory).filter(|dir| !dir.is_empty()).map(Rc::from),
         };
@@ -304,5 +312,5 @@ pub(crate) fn line_at<'d>(
 pub(crate) fn file_of(object: ObjectId, lines: &Lines, unit: &dwarf::Unit<'_>, file: usize) -> Option<File> {
     let name = Rc::clone(&lines.files.get(file)?.name);
     let directory = Some(unit.directory).filter(|dir| !dir.is_empty()).map(Rc::from);
-    Some(File { object, name, directory })
+    Some(File { object, unit: Some(unit.id), name, directory })
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use lkdb_base::RuntimeAddr;
-use lkdb_symbols::types::{Count, Function, Parameter, Type};
+use lkdb_symbols::types::{Base, Count, Encoding, Function, Parameter, Type};
 use lkdb_symbols::{Place, TypeId};
 
 use super::arithmetic::Number;
@@ -215,9 +215,12 @@ impl Evaluator<'_> {
     /// What gdb calls the type of a symbol without debug info.
     fn bare(&self, code: bool) -> TypeId {
         let (name, target) = if code {
-            let int = self.types.known("int");
-            let function =
-                Function { result: int, parameters: [].into(), variadic: false, prototyped: false };
+            let result = self.types.0.make(Type::Base(Base {
+                name: "<unknown return type>".into(),
+                size: 4,
+                encoding: Encoding::Signed,
+            }));
+            let function = Function { result, parameters: [].into(), variadic: false, prototyped: false };
             ("<text variable, no debug info>", self.types.0.make(Type::Function(function)))
         } else {
             ("<data variable, no debug info>", self.types.known("int"))
@@ -279,6 +282,9 @@ impl Evaluator<'_> {
             if let Some(address) = self.bare_data(inner)? {
                 return self.pointer(self.bare(false), address);
             }
+            if let Expr::Name(name) | Expr::Scoped(_, name) = inner {
+                return self.address_of_named(&self.value(inner)?, name);
+            }
             return self.address_of(&self.value(inner)?);
         }
         let value = self.value(inner)?;
@@ -292,6 +298,19 @@ impl Evaluator<'_> {
     /// A pointer to `target`.
     pub(super) fn pointer(&self, target: TypeId, address: RuntimeAddr) -> Result<Value, Error> {
         Ok(Value::literal(self.types.pointer_to(target), address.0.to_le_bytes()))
+    }
+
+    /// Of a name, where gdb's words tell what it is instead.
+    fn address_of_named(&self, value: &Value, name: &str) -> Result<Value, Error> {
+        match &value.place {
+            Place::Literal(_) | Place::Register(_) if self.dry() => {
+                refuse("Attempt to take address of register or constant.")
+            }
+            Place::Literal(_) | Place::Gone(_) if !self.dry() => {
+                refuse(format!("Can't take address of \"{name}\" which isn't an lvalue."))
+            }
+            _ => self.address_of(value),
+        }
     }
 
     fn address_of(&self, value: &Value) -> Result<Value, Error> {
