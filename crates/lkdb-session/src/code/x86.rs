@@ -71,6 +71,7 @@ impl X86 {
         options.set_show_zero_displacements(true);
         if flavor == Flavor::Intel {
             options.set_memory_size_options(MemorySizeOptions::Always);
+            options.set_uppercase_keywords(true);
         }
         Self { formatter, flavor }
     }
@@ -102,7 +103,7 @@ impl X86 {
         let prefixes = Prefixes::of(bytes);
         let mut operands = match self.flavor {
             Flavor::Att => att_operands(decoded, operands, prefixes.opcode),
-            Flavor::Intel => operands.to_owned(),
+            Flavor::Intel => intel_operands(decoded, operands, prefixes.opcode),
         };
         let mut name = String::new();
         for prefix in prefixes.without_effect(decoded, &operands) {
@@ -113,9 +114,9 @@ impl X86 {
         }
         name.push_str(&match self.flavor {
             Flavor::Att => att_mnemonic(decoded, mnemonic),
-            Flavor::Intel => mnemonic.to_owned(),
+            Flavor::Intel => intel_mnemonic(decoded, mnemonic),
         });
-        if operands.is_empty() {
+        if operands.is_empty() && self.flavor == Flavor::Att {
             operands = implied(decoded).to_owned();
         }
         if operands.is_empty() { name } else { format!("{name:<6} {operands}") }
@@ -159,8 +160,68 @@ fn att_mnemonic(decoded: &Decoded, mnemonic: &str) -> String {
     }
 }
 
-fn att_operands(decoded: &Decoded, operands: &str, opcode: Option<u8>) -> String {
-    let string = (0..decoded.op_count()).any(|operand| {
+/// Strings of memory are told apart by the operands' sizes; numbers of 64 bits have a mnemonic of their own.
+fn intel_mnemonic(decoded: &Decoded, mnemonic: &str) -> String {
+    if decoded.op_count() > 1 && decoded.op_kind(1) == OpKind::Immediate64 {
+        return "movabs".to_owned();
+    }
+    let sized = is_string(decoded) && !matches!(decoded.mnemonic(), Mnemonic::Xlatb);
+    match mnemonic.strip_suffix(['b', 'w', 'd', 'q']) {
+        Some(bare) if sized => bare.to_owned(),
+        _ => mnemonic.replace("repe ", "repz ").replace("repne ", "repnz "),
+    }
+}
+
+fn intel_operands(decoded: &Decoded, operands: &str, opcode: Option<u8>) -> String {
+    let mut operands = operands.strip_prefix("far ").unwrap_or(operands).to_owned();
+    if is_string(decoded) {
+        operands = operands.replace("[rdi]", "es:[rdi]").replace("[edi]", "es:[edi]");
+        if decoded.segment_prefix() == Register::None {
+            operands = operands.replace("[rsi]", "ds:[rsi]").replace("[esi]", "ds:[esi]");
+        }
+        operands = operands.replace("es:es:", "es:").replace("ds:ds:", "ds:");
+    }
+    // An address alone has no brackets behind a segment.
+    if let Some((before, rest)) = operands.split_once(":[0x")
+        && let Some((address, behind)) = rest.split_once(']')
+        && address.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        operands = format!("{before}:0x{address}{behind}");
+    }
+    if let Some((before, rest)) = operands.split_once(" [0x")
+        && let Some((address, behind)) = rest.split_once(']')
+    {
+        operands = format!("{before} ds:0x{address}{behind}");
+    }
+    let register = |operand: u32| format!("{:?}", decoded.op_register(operand)).to_lowercase();
+    match decoded.mnemonic() {
+        Mnemonic::Stosb | Mnemonic::Stosw | Mnemonic::Stosd | Mnemonic::Stosq => {
+            return format!("{operands},{}", register(1));
+        }
+        Mnemonic::Lodsb
+        | Mnemonic::Lodsw
+        | Mnemonic::Lodsd
+        | Mnemonic::Lodsq
+        | Mnemonic::Scasb
+        | Mnemonic::Scasw
+        | Mnemonic::Scasd
+        | Mnemonic::Scasq => return format!("{},{operands}", register(0)),
+        Mnemonic::Imul if matches!(opcode, Some(0x69 | 0x6b)) && operands.matches(',').count() == 1 => {
+            return format!("{},{operands}", register(0));
+        }
+        _ => {}
+    }
+    if is_shift(decoded) && matches!(opcode, Some(0xd0 | 0xd1)) {
+        if let Some(bare) = operands.strip_suffix(",0x1") {
+            return format!("{bare},1");
+        }
+    }
+    operands
+}
+
+/// It takes memory by rsi or rdi, whose segments are written.
+fn is_string(decoded: &Decoded) -> bool {
+    (0..decoded.op_count()).any(|operand| {
         matches!(
             decoded.op_kind(operand),
             OpKind::MemorySegSI
@@ -170,10 +231,27 @@ fn att_operands(decoded: &Decoded, operands: &str, opcode: Option<u8>) -> String
                 | OpKind::MemoryESEDI
                 | OpKind::MemoryESRDI
         )
-    });
+    })
+}
+
+fn is_shift(decoded: &Decoded) -> bool {
+    matches!(
+        decoded.mnemonic(),
+        Mnemonic::Shl
+            | Mnemonic::Shr
+            | Mnemonic::Sar
+            | Mnemonic::Sal
+            | Mnemonic::Rol
+            | Mnemonic::Ror
+            | Mnemonic::Rcl
+            | Mnemonic::Rcr
+    )
+}
+
+fn att_operands(decoded: &Decoded, operands: &str, opcode: Option<u8>) -> String {
     // Without an index the scale is shown all the same.
     let mut operands = operands.replace(",)", ")");
-    if string {
+    if is_string(decoded) {
         operands = operands.replace("(%rdi)", "%es:(%rdi)").replace("(%edi)", "%es:(%edi)");
         if decoded.segment_prefix() == Register::None {
             operands = operands.replace("(%rsi)", "%ds:(%rsi)").replace("(%esi)", "%ds:(%esi)");
@@ -189,16 +267,7 @@ fn att_operands(decoded: &Decoded, operands: &str, opcode: Option<u8>) -> String
         | Mnemonic::Outsb
         | Mnemonic::Outsd
         | Mnemonic::Outsw => operands.replace("%dx", "(%dx)"),
-        Mnemonic::Shl
-        | Mnemonic::Shr
-        | Mnemonic::Sar
-        | Mnemonic::Sal
-        | Mnemonic::Rol
-        | Mnemonic::Ror
-        | Mnemonic::Rcl
-        | Mnemonic::Rcr
-            if matches!(opcode, Some(0xd0 | 0xd1)) =>
-        {
+        _ if is_shift(decoded) && matches!(opcode, Some(0xd0 | 0xd1)) => {
             operands.strip_prefix("$0x1,").map_or(operands.clone(), str::to_owned)
         }
         // Written with both registers, even when they are one.
