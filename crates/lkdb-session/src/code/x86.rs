@@ -211,10 +211,11 @@ fn intel_operands(decoded: &Decoded, operands: &str, opcode: Option<u8>) -> Stri
         }
         _ => {}
     }
-    if is_shift(decoded) && matches!(opcode, Some(0xd0 | 0xd1)) {
-        if let Some(bare) = operands.strip_suffix(",0x1") {
-            return format!("{bare},1");
-        }
+    if is_shift(decoded)
+        && matches!(opcode, Some(0xd0 | 0xd1))
+        && let Some(bare) = operands.strip_suffix(",0x1")
+    {
+        return format!("{bare},1");
     }
     operands
 }
