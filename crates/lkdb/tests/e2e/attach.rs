@@ -63,7 +63,7 @@ fn an_interrupt_stops_the_guest_and_not_the_session() {
 #[test]
 fn a_machine_attached_to_stands_still_and_goes_on_afterwards() {
     let lkdb = running("mine");
-    let text = lkdb.ok(&["attach", "-ex", "print (char *) init_uts_ns.name.sysname", "-batch"]);
+    let text = lkdb.ok(&["attach", "-ex", "print init_uts_ns.name.sysname", "-batch"]);
     in_order(&text, &["#0 ", "$1 = ", "\"Linux\""]);
     goes_on(&lkdb, "mine");
     // With a breakpoint that many come by, let go by `detach`, by the end of input and by `quit`.
@@ -88,7 +88,7 @@ fn a_killed_session_leaves_nothing_in_the_guest() {
         session.type_in("break __schedule\ncontinue\n");
         session.wait_for("Breakpoint 1, ");
         if !stopped {
-            session.type_in("disable 1\nhbreak do_sys_openat2\ncontinue 1000000\n");
+            session.type_in("ignore 1 100000000\ncontinue\n");
             eventually("it runs", || lkdb.machine("orphan")["state"] == "running");
         }
         session.kill("KILL");
@@ -160,7 +160,7 @@ fn a_qemu_of_somebody_elses_is_attached_to() {
     for named in [&[][..], &["--vmlinux", vmlinux.to_str().unwrap()]] {
         let done = lkdb.run(&[&["attach", place], named, &commands].concat());
         assert_eq!(done.status, 0, "{done:#?}");
-        in_order(&done.stdout, &["#0 ", "$1 = 0", " panic ()"]);
+        in_order(&done.stdout, &["#0 ", "$1 = 0", " panic ("]);
     }
     drop(qemu);
     lkdb.refused(&["attach", place], &["cannot reach the gdb stub at", place]);
