@@ -145,13 +145,13 @@ impl<'d> MinimalSymbols<'d> {
         if self.sorted.get().is_some() || self.scans.get() > SCANS {
             let all = self.all();
             let end = all.partition_point(|symbol| symbol.address.0 <= address);
-            return choose(all.get(..end)?, address, section.index).symbol;
+            return choose(all.get(..end)?, address, section.index, section.executable).symbol;
         }
         // A window that holds the answer nearly always; the whole section where it does not.
         for back in [1 << 14, u64::MAX] {
             let from = address.saturating_sub(back).max(start);
             let near = self.between(from, address);
-            let choice = choose(&near, address, section.index);
+            let choice = choose(&near, address, section.index, section.executable);
             if from == start || choice.certain {
                 return choice.symbol;
             }
@@ -195,9 +195,9 @@ struct Choice<'d> {
 }
 
 /// Chooses among the symbols at or before an address (by address and name): the last of the section with
-/// a size; of two alike a global one; one around it if the address is behind its end; else the last
+/// a size; of two alike in code a global one; one around it if the address is behind its end; else the last
 /// without a size.
-fn choose<'d>(before: &[Symbol<'d>], address: u64, section: usize) -> Choice<'d> {
+fn choose<'d>(before: &[Symbol<'d>], address: u64, section: usize, code: bool) -> Choice<'d> {
     let ours = |symbol: &Symbol<'_>| symbol.section == Some(section);
     let ends = |symbol: &Symbol<'_>| symbol.address.0.saturating_add(symbol.size);
     let mut unsized_one: Option<Symbol<'d>> = None;
@@ -211,7 +211,7 @@ fn choose<'d>(before: &[Symbol<'d>], address: u64, section: usize) -> Choice<'d>
         if let Some(previous) = previous {
             let alike = (previous.address, previous.size, previous.section)
                 == (here.address, here.size, here.section);
-            if alike && !here.global && previous.global {
+            if code && alike && !here.global && previous.global {
                 continue;
             }
         }
@@ -241,7 +241,7 @@ mod tests {
 
     fn chosen(symbols: &[Symbol<'static>], address: u64) -> Option<&'static str> {
         let end = symbols.partition_point(|symbol| symbol.address.0 <= address);
-        choose(&symbols[..end], address, 1).symbol.map(|symbol| symbol.name)
+        choose(&symbols[..end], address, 1, true).symbol.map(|symbol| symbol.name)
     }
 
     #[test]
@@ -255,6 +255,8 @@ mod tests {
         assert_eq!(chosen(&symbols, 0x12), Some("alias_b"));
         assert_eq!(chosen(&symbols, 0x20), Some("global"));
         assert_eq!(chosen(&symbols, 0x18), None, "behind the end");
+        let data = choose(&symbols, 0x20, 1, false).symbol;
+        assert_eq!(data.map(|symbol| symbol.name), Some("local"), "in data the last name");
     }
 
     #[test]
@@ -268,7 +270,7 @@ mod tests {
         assert_eq!(chosen(&symbols, 0x19), Some("outer"));
         assert_eq!(chosen(&symbols, 0x48), Some("tail"));
         assert_eq!(chosen(&symbols, 0x1d), Some("inner"));
-        let other = choose(&symbols, 0x48, 2);
+        let other = choose(&symbols, 0x48, 2, true);
         assert_eq!(other.symbol, None, "another section's symbols do not count");
     }
 }
