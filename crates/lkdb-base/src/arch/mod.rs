@@ -58,6 +58,9 @@ pub struct Arch {
     pub longest_watch: u64,
     /// Instructions that wait for an interrupt.
     pub halts: &'static [&'static [u8]],
+    /// Registers that debug information numbers as well, by number and name: vectors, which no kernel code
+    /// that is compiled keeps values in, so that nobody unwinds them.
+    pub vector_registers: &'static [(u16, &'static str)],
     /// What its stacks look like.
     pub frames: &'static FrameFacts,
 }

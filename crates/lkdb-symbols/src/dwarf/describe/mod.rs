@@ -285,8 +285,10 @@ impl<'d> Describer<'_, 'd> {
     }
 
     fn register(&self, number: u64) -> String {
-        let named = self.arch.registers.iter().find(|register| u64::from(register.dwarf) == number);
-        named.map_or("bad_register_number", |register| register.name).to_owned()
+        let registers = self.arch.registers.iter().map(|register| (register.dwarf, register.name));
+        let mut all = registers.chain(self.arch.vector_registers.iter().copied());
+        let named = all.find(|(dwarf, _)| u64::from(*dwarf) == number);
+        named.map_or("bad_register_number", |(_, name)| name).to_owned()
     }
 }
 
