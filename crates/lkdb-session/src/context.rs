@@ -28,12 +28,21 @@ impl Context for Session<'_> {
     }
 
     fn named(&self, name: &str) -> Result<Meaning, Error> {
+        if let Some(meaning) = self.named_in_frame(name) {
+            return meaning;
+        }
+        let unit = self.unit_of_frame();
         if let Some(function) = self.function_named(name) {
             return Ok(function);
         }
         let found = self.names().find(self.symbols().objects(), name, PLAIN);
         let here = |named: &&Named| self.is_listed_unit(named);
-        let best = found.iter().find(|named| self.is_external(named)).or_else(|| found.iter().find(here));
+        let in_frame = |named: &&Named| unit == Some((named.object, named.die.unit));
+        let all = || found.iter();
+        let best = all()
+            .find(in_frame)
+            .or_else(|| all().find(|named| self.is_external(named)))
+            .or_else(|| all().find(here));
         for named in best.into_iter().chain(found.iter()) {
             if let Some(meaning) = self.meaning(name, named)? {
                 return Ok(meaning);
@@ -86,14 +95,12 @@ impl Context for Session<'_> {
         Some(self.symbols().object(located.object)?.symbolic(located.address)?.to_string())
     }
 
-    fn register(&self, _: DwarfRegister) -> Result<Rc<[u8]>, Gone> {
-        Err(Gone::NoFrame)
+    fn register(&self, register: DwarfRegister) -> Result<Rc<[u8]>, Gone> {
+        self.frame_register(register).map(|bytes| bytes.into())
     }
 
     fn register_named(&self, name: &str) -> Option<Result<Bytes, Error>> {
-        let arch = self.symbols().kernel()?.elf.arch().ok()?;
-        let known = ["pc", "sp", "fp"].contains(&name) || arch.register_named(name).is_some();
-        known.then(|| Err(Error::Operation("No registers.".to_owned())))
+        self.register_value(name)
     }
 
     fn convenience(&self, name: &str) -> Option<Bytes> {

@@ -83,22 +83,35 @@ impl Session<'_> {
 }
 
 impl Writer for Session<'_> {
-    fn write_memory(&self, address: RuntimeAddr, _: &[u8]) -> Result<(), ValueError> {
-        Err(ValueError::Operation(format!(
-            "cannot write memory at address {address}: there is no machine here, only files"
-        )))
+    fn write_memory(&self, address: RuntimeAddr, bytes: &[u8]) -> Result<(), ValueError> {
+        let live = self.live().map_err(|_| {
+            ValueError::Operation(format!(
+                "cannot write memory at address {address}: there is no machine here, only files"
+            ))
+        })?;
+        Ok(live.memory().write(address, bytes)?)
     }
 
-    fn write_register(&self, _: DwarfRegister, _: &[u8]) -> Result<(), ValueError> {
-        Err(ValueError::Operation("No registers.".to_owned()))
+    fn write_register(&self, register: DwarfRegister, bytes: &[u8]) -> Result<(), ValueError> {
+        self.write_frame_register(register, bytes).map_err(in_expression)
     }
 
-    fn write_register_named(&self, _: &str, _: &[u8]) -> Result<(), ValueError> {
-        Err(ValueError::Operation("No registers.".to_owned()))
+    fn write_register_named(&self, name: &str, bytes: &[u8]) -> Result<(), ValueError> {
+        if self.live().is_err() {
+            return Err(ValueError::Operation("No registers.".to_owned()));
+        }
+        self.write_register_by_name(name, bytes).map_err(in_expression)
     }
 
     fn set_convenience(&self, name: &str, value: Bytes) -> Result<(), ValueError> {
         let (ty, bytes): (_, Rc<[u8]>) = value;
         self.values().set(name, (ty, bytes))
+    }
+}
+
+fn in_expression(error: Error) -> ValueError {
+    match error {
+        Error::Value(error) => error,
+        other => ValueError::Operation(other.to_string()),
     }
 }

@@ -18,6 +18,7 @@ pub mod linespec;
 mod listing;
 pub mod live;
 mod names;
+pub mod registers;
 pub mod run;
 mod session;
 mod settings;

@@ -1,7 +1,9 @@
 //! Facts about 64-bit Arm.
 
-use super::frames::{AcrossCalls, BytePattern, FrameFacts, Outermost, RegisterFact, SavedAt, Sleeping};
-use super::{Arch, DebugRelocation, Instructions, Prologue};
+use super::frames::{
+    AcrossCalls, BytePattern, FrameFacts, Outermost, RegisterFact, Returns, SavedAt, Sleeping,
+};
+use super::{Arch, DebugRelocation, Instructions, Prologue, RegisterPart};
 
 /// 64-bit Arm.
 pub static AARCH64: Arch = Arch {
@@ -68,6 +70,8 @@ pub static AARCH64: Arch = Arch {
     registers: &REGISTERS,
     // wfi
     halts: &[&[0x7f, 0x20, 0x03, 0xd5]],
+    parts: &PARTS,
+    flags: None,
     longest_watch: 8,
     frames: &FRAMES,
 };
@@ -107,6 +111,8 @@ const fn at(dwarf: u16, offset: u64) -> SavedAt {
 }
 
 static FRAMES: FrameFacts = FrameFacts {
+    // AAPCS64, section 6.9: x0, x1; x8 with an address need not be kept.
+    returns: Returns { registers: &[0, 1], address: None },
     stack_pointer: 31,
     frame_pointer: 29,
     program_counter: 32,
@@ -158,4 +164,43 @@ static FRAMES: FrameFacts = FrameFacts {
 static CALLS: [BytePattern; 2] = [
     BytePattern { mask: &[0, 0, 0, 0xfc], value: &[0, 0, 0, 0x94] },
     BytePattern { mask: &[0, 0, 0xfe, 0xfe], value: &[0, 0, 0x3e, 0xd6] },
+];
+
+const fn part(name: &'static str, of: &'static str) -> RegisterPart {
+    RegisterPart { name, of, offset: 0, size: 4 }
+}
+
+/// The low halves (Arm ARM, B1.2.1).
+static PARTS: [RegisterPart; 31] = [
+    part("w0", "x0"),
+    part("w1", "x1"),
+    part("w2", "x2"),
+    part("w3", "x3"),
+    part("w4", "x4"),
+    part("w5", "x5"),
+    part("w6", "x6"),
+    part("w7", "x7"),
+    part("w8", "x8"),
+    part("w9", "x9"),
+    part("w10", "x10"),
+    part("w11", "x11"),
+    part("w12", "x12"),
+    part("w13", "x13"),
+    part("w14", "x14"),
+    part("w15", "x15"),
+    part("w16", "x16"),
+    part("w17", "x17"),
+    part("w18", "x18"),
+    part("w19", "x19"),
+    part("w20", "x20"),
+    part("w21", "x21"),
+    part("w22", "x22"),
+    part("w23", "x23"),
+    part("w24", "x24"),
+    part("w25", "x25"),
+    part("w26", "x26"),
+    part("w27", "x27"),
+    part("w28", "x28"),
+    part("w29", "x29"),
+    part("w30", "x30"),
 ];

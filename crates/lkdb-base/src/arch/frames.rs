@@ -122,9 +122,20 @@ pub struct Store {
     pub relative: bool,
 }
 
+/// Where functions return values that are no floating-point numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Returns {
+    /// DWARF numbers of the registers that small ones are in, 8 bytes each.
+    pub registers: &'static [u16],
+    /// The one that has the address of a larger one; none where it need not be kept.
+    pub address: Option<u16>,
+}
+
 /// The facts about stacks.
 #[derive(Debug)]
 pub struct FrameFacts {
+    /// Where functions return values.
+    pub returns: Returns,
     /// The stack pointer's number.
     pub stack_pointer: u16,
     /// The frame pointer's number.

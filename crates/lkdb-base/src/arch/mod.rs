@@ -11,7 +11,8 @@ use crate::paging::Paging;
 
 pub use aarch64::AARCH64;
 pub use frames::{
-    AcrossCalls, BytePattern, FrameFacts, Mode, Outermost, RegisterFact, SavedAt, Sleeping, Store, SystemCall,
+    AcrossCalls, BytePattern, FrameFacts, Mode, Outermost, RegisterFact, Returns, SavedAt, Sleeping, Store,
+    SystemCall,
 };
 pub use x86_64::X86_64;
 
@@ -54,6 +55,10 @@ pub struct Arch {
     pub prologue: Prologue,
     /// The registers that debug information numbers, as far as lkdb unwinds them; ordered by number.
     pub registers: &'static [RegisterFact],
+    /// Parts of registers that have names of their own.
+    pub parts: &'static [RegisterPart],
+    /// The flags register: its name, and its flags as QEMU's target description has them, in that order.
+    pub flags: Option<(&'static str, &'static [Flag])>,
     /// How many bytes one debug register can watch.
     pub longest_watch: u64,
     /// Instructions that wait for an interrupt.
@@ -63,6 +68,30 @@ pub struct Arch {
     pub vector_registers: &'static [(u16, &'static str)],
     /// What its stacks look like.
     pub frames: &'static FrameFacts,
+}
+
+/// A flag, or a field of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flag {
+    /// Its name.
+    pub name: &'static str,
+    /// Its lowest bit.
+    pub bit: u8,
+    /// How many bits it has.
+    pub bits: u8,
+}
+
+/// A part of a register with a name of its own: `eax`, `ah`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegisterPart {
+    /// The name.
+    pub name: &'static str,
+    /// The whole's, as target.xml has it.
+    pub of: &'static str,
+    /// Where it begins, in bytes.
+    pub offset: usize,
+    /// How many bytes it has.
+    pub size: usize,
 }
 
 /// An instruction set.

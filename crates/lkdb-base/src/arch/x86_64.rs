@@ -1,9 +1,10 @@
 //! Facts about x86-64.
 
 use super::frames::{
-    AcrossCalls, BytePattern, FrameFacts, Mode, Outermost, RegisterFact, SavedAt, Sleeping, Store, SystemCall,
+    AcrossCalls, BytePattern, FrameFacts, Mode, Outermost, RegisterFact, Returns, SavedAt, Sleeping, Store,
+    SystemCall,
 };
-use super::{Arch, DebugRelocation, Instructions, Prologue};
+use super::{Arch, DebugRelocation, Flag, Instructions, Prologue, RegisterPart};
 use crate::{RuntimeAddr, paging};
 
 /// x86-64.
@@ -62,6 +63,8 @@ pub static X86_64: Arch = Arch {
     registers: &REGISTERS,
     // hlt
     halts: &[&[0xf4]],
+    parts: &PARTS,
+    flags: Some(("eflags", &FLAGS)),
     longest_watch: 8,
     frames: &FRAMES,
 };
@@ -113,6 +116,8 @@ const fn at(dwarf: u16, offset: u64) -> SavedAt {
 }
 
 static FRAMES: FrameFacts = FrameFacts {
+    // System V ABI, AMD64 supplement 1.0, section 3.2.3: rax, rdx.
+    returns: Returns { registers: &[0, 1], address: Some(0) },
     stack_pointer: 7,
     frame_pointer: 6,
     program_counter: 16,
@@ -246,3 +251,87 @@ fn frame_setup(code: &[u8]) -> usize {
         None => 0,
     }
 }
+
+const fn part(name: &'static str, of: &'static str, offset: usize, size: usize) -> RegisterPart {
+    RegisterPart { name, of, offset, size }
+}
+
+/// Intel SDM, volume 1, table 3-2. `sp` is not among them: it means the stack pointer.
+static PARTS: [RegisterPart; 51] = [
+    part("eax", "rax", 0, 4),
+    part("ax", "rax", 0, 2),
+    part("al", "rax", 0, 1),
+    part("ah", "rax", 1, 1),
+    part("ebx", "rbx", 0, 4),
+    part("bx", "rbx", 0, 2),
+    part("bl", "rbx", 0, 1),
+    part("bh", "rbx", 1, 1),
+    part("ecx", "rcx", 0, 4),
+    part("cx", "rcx", 0, 2),
+    part("cl", "rcx", 0, 1),
+    part("ch", "rcx", 1, 1),
+    part("edx", "rdx", 0, 4),
+    part("dx", "rdx", 0, 2),
+    part("dl", "rdx", 0, 1),
+    part("dh", "rdx", 1, 1),
+    part("esi", "rsi", 0, 4),
+    part("si", "rsi", 0, 2),
+    part("sil", "rsi", 0, 1),
+    part("edi", "rdi", 0, 4),
+    part("di", "rdi", 0, 2),
+    part("dil", "rdi", 0, 1),
+    part("ebp", "rbp", 0, 4),
+    part("bp", "rbp", 0, 2),
+    part("bpl", "rbp", 0, 1),
+    part("esp", "rsp", 0, 4),
+    part("spl", "rsp", 0, 1),
+    part("r8d", "r8", 0, 4),
+    part("r8w", "r8", 0, 2),
+    part("r8l", "r8", 0, 1),
+    part("r9d", "r9", 0, 4),
+    part("r9w", "r9", 0, 2),
+    part("r9l", "r9", 0, 1),
+    part("r10d", "r10", 0, 4),
+    part("r10w", "r10", 0, 2),
+    part("r10l", "r10", 0, 1),
+    part("r11d", "r11", 0, 4),
+    part("r11w", "r11", 0, 2),
+    part("r11l", "r11", 0, 1),
+    part("r12d", "r12", 0, 4),
+    part("r12w", "r12", 0, 2),
+    part("r12l", "r12", 0, 1),
+    part("r13d", "r13", 0, 4),
+    part("r13w", "r13", 0, 2),
+    part("r13l", "r13", 0, 1),
+    part("r14d", "r14", 0, 4),
+    part("r14w", "r14", 0, 2),
+    part("r14l", "r14", 0, 1),
+    part("r15d", "r15", 0, 4),
+    part("r15w", "r15", 0, 2),
+    part("r15l", "r15", 0, 1),
+];
+
+const fn flag(name: &'static str, bit: u8) -> Flag {
+    Flag { name, bit, bits: 1 }
+}
+
+/// Intel SDM, volume 1, figure 3-8.
+static FLAGS: [Flag; 17] = [
+    flag("ID", 21),
+    flag("VIP", 20),
+    flag("VIF", 19),
+    flag("AC", 18),
+    flag("VM", 17),
+    flag("RF", 16),
+    flag("NT", 14),
+    Flag { name: "IOPL", bit: 12, bits: 2 },
+    flag("OF", 11),
+    flag("DF", 10),
+    flag("IF", 9),
+    flag("TF", 8),
+    flag("SF", 7),
+    flag("ZF", 6),
+    flag("AF", 4),
+    flag("PF", 2),
+    flag("CF", 0),
+];

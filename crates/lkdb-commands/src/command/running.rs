@@ -1,12 +1,16 @@
 //! Going on: `continue`, and what a stop looks like.
 
 use lkdb_session::Session;
+use lkdb_session::frames::FrameId;
 use lkdb_session::live::Stop;
 use lkdb_session::stepping::{How, Outcome};
+use lkdb_symbols::TypeId;
+use lkdb_value::format::print;
+use lkdb_value::type_text;
 use serde::Serialize;
 
 use crate::answer::Layout;
-use crate::command::stack::FrameLine;
+use crate::command::frame_line::{FrameLine, SourceLine};
 use crate::page::Page;
 use crate::table::{Command, Group};
 use crate::{Error, Result};
@@ -87,8 +91,61 @@ fn nexti(session: &mut Session<'_>, arguments: &str) -> Result {
 fn finish(session: &mut Session<'_>, arguments: &str) -> Result {
     crate::arguments::none(arguments)?;
     let level = session.selected_frame();
+    let row = session.frame(level)?;
+    let from = FrameLine::of(session, level, &row);
+    let ty = session.result_type(&row);
     let outcome = session.finish(level)?;
-    Ok(Box::new(Stopped::of(session, outcome.stop)))
+    let stopped = Stopped::of(session, outcome.stop);
+    let value = ty.filter(|_| outcome.done).map(|ty| Returned::of(session, ty)).transpose()?;
+    Ok(Box::new(Finished { from, stopped, value }))
+}
+
+/// A function that returned, or something that came before.
+#[derive(Debug, Serialize)]
+struct Finished {
+    from: FrameLine,
+    #[serde(flatten)]
+    stopped: Stopped,
+    value: Option<Returned>,
+}
+
+/// What a function returned.
+#[derive(Debug, Serialize)]
+struct Returned {
+    number: Option<usize>,
+    #[serde(rename = "type")]
+    ty: String,
+    /// None where the calling convention does not tell.
+    value: Option<String>,
+}
+
+impl Returned {
+    fn of(session: &Session<'_>, ty: TypeId) -> Result<Self> {
+        let name = type_text(session, ty);
+        let Some(value) = session.returned(ty) else {
+            return Ok(Self { number: None, ty: name, value: None });
+        };
+        let text = print(&value, session, &session.settings().print, None)?;
+        let number = value.bytes(session).ok().map(|bytes| session.values().remember(bytes));
+        Ok(Self { number, ty: name, value: Some(text) })
+    }
+}
+
+impl Layout for Finished {
+    fn lay_out(&self, page: &mut Page) {
+        page.plain("Run till exit from ");
+        self.from.lay_out(page);
+        self.stopped.lay_out(page);
+        match &self.value {
+            Some(Returned { number: Some(number), value: Some(value), .. }) => {
+                page.plain(format_args!("Value returned is ${number} = {value}\n"));
+            }
+            Some(Returned { ty, .. }) => {
+                page.plain(format_args!("Value returned has type: {ty}. Cannot determine contents\n"));
+            }
+            None => {}
+        }
+    }
 }
 
 /// Does a step as often as the argument says, unless something else stops the guest.
@@ -99,6 +156,7 @@ fn repeated(
 ) -> Result {
     let bad = || Error::say(format!("Bad count: {arguments}."));
     let times: u64 = if arguments.is_empty() { 1 } else { arguments.parse().map_err(|_| bad())? };
+    let before = session.frame_id(0);
     for _ in 1..times {
         let outcome = step(session)?;
         if !outcome.done {
@@ -109,7 +167,7 @@ fn repeated(
         0 => session.live()?.stop().cloned().unwrap_or(Stop::Interrupted { cpu: 0 }),
         _ => step(session)?.stop,
     };
-    Ok(Box::new(Stopped::of(session, stop)))
+    Ok(Box::new(Stopped::stepped(session, stop, before)))
 }
 
 fn detach(session: &mut Session<'_>, arguments: &str) -> Result {
@@ -123,12 +181,30 @@ fn detach(session: &mut Session<'_>, arguments: &str) -> Result {
 pub(crate) struct Stopped {
     stop: Stop,
     frame: Option<FrameLine>,
+    source: Option<SourceLine>,
+    /// Only the source line is shown: a step within one frame.
+    #[serde(skip)]
+    line_alone: bool,
 }
 
 impl Stopped {
     pub(crate) fn of(session: &Session<'_>, stop: Stop) -> Self {
-        let frame = stop.cpu().and_then(|_| session.frame(0).ok());
-        Self { stop, frame: frame.map(|row| FrameLine::new(0, &row)) }
+        let row = stop.cpu().and_then(|_| session.frame(0).ok());
+        let source = row.as_ref().and_then(|row| SourceLine::at(session, row));
+        let frame = row.map(|row| FrameLine::of(session, 0, &row));
+        Self { stop, frame, source, line_alone: false }
+    }
+
+    /// After a step that began in a frame of this identity.
+    fn stepped(session: &Session<'_>, stop: Stop, before: Option<FrameId>) -> Self {
+        let mut stopped = Self::of(session, stop);
+        let same = before.is_some() && session.frame_id(0) == before;
+        if matches!(stopped.stop, Stop::Done { .. }) && same {
+            let row = session.frame(0).ok();
+            stopped.source = stopped.source.zip(row).map(|(source, row)| source.alone(&row));
+            stopped.line_alone = stopped.source.is_some();
+        }
+        stopped
     }
 }
 
@@ -150,8 +226,11 @@ impl Layout for Stopped {
             Stop::Gone { why: None } => drop(page.plain("The machine is gone.\n")),
             Stop::Done { .. } => {}
         }
-        if let Some(frame) = &self.frame {
+        if let Some(frame) = self.frame.as_ref().filter(|_| !self.line_alone) {
             frame.describe(page);
+        }
+        if let Some(source) = &self.source {
+            source.lay_out(page);
         }
     }
 }

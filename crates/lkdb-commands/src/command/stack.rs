@@ -1,9 +1,10 @@
 //! Call stacks: `backtrace`, `frame`, `up`, `down`.
 
 use lkdb_session::Session;
-use lkdb_session::frames::Row;
 use serde::Serialize;
 
+use super::frame_line::{FrameLine, SourceLine};
+use super::variables::Variables;
 use crate::answer::Layout;
 use crate::page::{Page, Style};
 use crate::table::{Command, Group};
@@ -12,8 +13,8 @@ use crate::{Error, Result};
 pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         &["backtrace", "bt", "where"],
-        "[N | -N]",
-        "The call stack\nN: only the innermost N frames; -N: only the outermost N.",
+        "[full] [N | -N]",
+        "The call stack\nfull: with the locals of each frame; N: only the innermost N frames; -N: only the outermost N.",
         Group::Stack,
         backtrace,
     ),
@@ -27,8 +28,14 @@ const ALL: usize = 4096;
 
 fn backtrace(session: &mut Session<'_>, arguments: &str) -> Result {
     let bad = || Error::say(format!("No symbol \"{arguments}\" in current context."));
-    let count: Option<i64> =
-        if arguments.is_empty() { None } else { Some(arguments.parse().map_err(|_| bad())?) };
+    let words: Vec<_> = arguments.split_whitespace().collect();
+    let full = words.iter().any(|word| FULL.contains(word));
+    let words: Vec<_> = words.into_iter().filter(|word| !FULL.contains(word)).collect();
+    let count: Option<i64> = match words.as_slice() {
+        [] => None,
+        [one] => Some(one.parse().or_else(|_| number(session, one))?),
+        _ => return Err(bad()),
+    };
     let wanted = match count {
         Some(count @ 0..) => usize::try_from(count).unwrap_or(ALL),
         _ => ALL,
@@ -40,11 +47,28 @@ fn backtrace(session: &mut Session<'_>, arguments: &str) -> Result {
         }
         _ => 0,
     };
-    let rows = stack.rows.iter().enumerate().skip(from).take(wanted);
-    let frames = rows.map(|(level, row)| FrameLine::new(level, row)).collect();
+    let rows: Vec<_> = stack.rows.iter().cloned().enumerate().skip(from).take(wanted).collect();
     let more = stack.rows.len() > wanted;
     let end = stack.end.as_ref().filter(|_| !more).and_then(broken);
+    // Arguments follow the stack themselves.
+    drop(stack);
+    let mut frames = Vec::new();
+    for (level, row) in rows {
+        let line = FrameLine::of(session, level, &row);
+        let locals = if full { Some(Variables::locals(session, level)?) } else { None };
+        frames.push(Entry { line, locals });
+    }
     Ok(Box::new(Backtrace { frames, more, end }))
+}
+
+/// The words that ask for locals.
+const FULL: [&str; 2] = ["full", "-full"];
+
+/// A number that an expression gives.
+fn number(session: &Session<'_>, text: &str) -> Result<i64> {
+    let value = session.evaluate(text)?;
+    let number = session.integer_of(&value)?;
+    i64::try_from(number).map_err(|_| Error::say(format!("Bad count: {text}.")))
 }
 
 /// Why a stack is not shown to its end; none when it is.
@@ -95,13 +119,39 @@ fn count(arguments: &str) -> Result<usize> {
 fn shown(session: &mut Session<'_>) -> Result {
     let level = session.selected_frame();
     let row = session.frame(level)?;
-    Ok(Box::new(FrameLine::new(level, &row)))
+    Ok(Box::new(Shown { frame: FrameLine::of(session, level, &row), source: SourceLine::at(session, &row) }))
+}
+
+/// A frame that was selected.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    frame: FrameLine,
+    source: Option<SourceLine>,
+}
+
+impl Layout for Shown {
+    fn lay_out(&self, page: &mut Page) {
+        self.frame.lay_out(page);
+        if let Some(source) = &self.source {
+            source.lay_out(page);
+        }
+    }
+}
+
+/// A frame of a call stack.
+#[derive(Debug, Serialize)]
+struct Entry {
+    #[serde(flatten)]
+    line: FrameLine,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locals: Option<Variables>,
 }
 
 /// A call stack.
 #[derive(Debug, Serialize)]
 struct Backtrace {
-    frames: Vec<FrameLine>,
+    frames: Vec<Entry>,
     /// There are more frames than were asked for.
     more: bool,
     /// Why the stack is not shown to its end.
@@ -111,7 +161,10 @@ struct Backtrace {
 impl Layout for Backtrace {
     fn lay_out(&self, page: &mut Page) {
         for frame in &self.frames {
-            frame.lay_out(page);
+            frame.line.lay_out(page);
+            if let Some(locals) = &frame.locals {
+                locals.indented(page, 8);
+            }
         }
         if self.more {
             page.plain("(More stack frames follow...)\n");
@@ -119,53 +172,5 @@ impl Layout for Backtrace {
         if let Some(end) = &self.end {
             page.put(Style::Warning, format_args!("Backtrace stopped: {end}\n"));
         }
-    }
-}
-
-/// One frame on a line.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct FrameLine {
-    level: usize,
-    /// The address, in hex.
-    pc: String,
-    function: Option<String>,
-    file: Option<String>,
-    line: Option<u32>,
-    inlined: bool,
-    /// The address is shown: it is not where its line begins.
-    #[serde(skip)]
-    with_address: bool,
-}
-
-impl FrameLine {
-    pub(crate) fn new(level: usize, row: &Row) -> Self {
-        Self {
-            level,
-            pc: format!("{:#018x}", row.pc),
-            function: row.function.clone(),
-            file: row.line.as_ref().map(|line| line.file.to_string()),
-            line: row.line.as_ref().map(|line| line.line),
-            inlined: row.inlined.is_some(),
-            with_address: row.within_line || row.line.is_none(),
-        }
-    }
-
-    /// From the address on.
-    pub(crate) fn describe(&self, page: &mut Page) {
-        if self.with_address {
-            page.put(Style::Address, &self.pc).plain(" in ");
-        }
-        page.put(Style::Function, self.function.as_deref().unwrap_or("??")).plain(" ()");
-        if let (Some(file), Some(line)) = (&self.file, self.line) {
-            page.plain(" at ").put(Style::File, file).plain(":").plain(line);
-        }
-        page.plain("\n");
-    }
-}
-
-impl Layout for FrameLine {
-    fn lay_out(&self, page: &mut Page) {
-        page.plain(format_args!("#{:<3}", self.level));
-        self.describe(page);
     }
 }

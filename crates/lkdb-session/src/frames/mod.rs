@@ -4,18 +4,23 @@
 //! A stack is followed as far as somebody asks, and kept until the target moves.
 
 mod rows;
+mod variables;
 mod world;
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
+use std::rc::Rc;
 
+use lkdb_base::RuntimeAddr;
 use lkdb_target::Thread;
-pub use lkdb_unwind::End;
-use lkdb_unwind::{Frame, Registers, Stepper};
+pub use lkdb_unwind::{End, Frame, Kept};
+use lkdb_unwind::{Registers, Stepper};
 
+use crate::linespec::File;
 use crate::{Error, Result, Session};
 
 pub(crate) use rows::line_at;
 pub use rows::{Inline, Line, Row};
+pub use variables::{Variable, is_scalar, why_gone};
 use world::Program;
 pub(crate) use world::Tables;
 
@@ -31,11 +36,19 @@ pub struct Stack {
     pub end: Option<End>,
 }
 
+/// What makes a frame that one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameId {
+    cfa: RuntimeAddr,
+    function: Option<String>,
+    inlined: Option<Inline>,
+}
+
 /// The stack of the selected CPU and the frame that commands are about.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     stack: RefCell<Stack>,
-    selected: usize,
+    selected: Cell<usize>,
 }
 
 impl<'d> Session<'d> {
@@ -89,10 +102,29 @@ impl<'d> Session<'d> {
         stack.rows.get(level).cloned().ok_or_else(|| Error::say(format!("No frame at level {level}.")))
     }
 
+    /// What makes a frame that one while its function runs; none where its address is not known.
+    #[must_use]
+    pub fn frame_id(&self, level: usize) -> Option<FrameId> {
+        let row = self.frame(level).ok()?;
+        let stack = self.stack(level + 1).ok()?;
+        let frame = stack.frames.get(row.physical)?;
+        Some(FrameId { cfa: frame.cfa?, function: row.function, inlined: row.inlined })
+    }
+
+    /// The source line of a row.
+    #[must_use]
+    pub fn source_of(&self, row: &Row) -> Option<(File, u32)> {
+        let (line, place) = (row.line.as_ref()?, row.place?);
+        let dwarf = self.symbols().object(place.object)?.dwarf()?;
+        let unit = dwarf.unit(dwarf.unit_at(place.address).ok()??).ok()?;
+        let directory = Some(unit.directory).filter(|dir| !dir.is_empty()).map(Rc::from);
+        Some((File { object: place.object, name: Rc::clone(&line.file), directory }, line.line))
+    }
+
     /// The level of the frame that commands are about.
     #[must_use]
     pub fn selected_frame(&self) -> usize {
-        self.frames.selected
+        self.frames.selected.get()
     }
 
     /// Makes commands be about a frame.
@@ -103,7 +135,7 @@ impl<'d> Session<'d> {
         if self.stack(level + 1)?.rows.len() <= level {
             return Err(Error::say(format!("No frame at level {level}.")));
         }
-        self.frames.selected = level;
+        self.frames.selected.set(level);
         Ok(())
     }
 
@@ -113,7 +145,8 @@ impl<'d> Session<'d> {
     /// As [`Session::frame`].
     pub fn frames_from(&self, level: usize) -> Result<Vec<Frame>> {
         let row = self.frame(level)?;
-        let stack = self.stack(level + 2)?;
+        // Entry values of entry values come from further out.
+        let stack = self.stack(level + 8)?;
         Ok(stack.frames.get(row.physical..).unwrap_or_default().to_vec())
     }
 

@@ -7,7 +7,7 @@ mod place;
 mod resume;
 mod stop;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ pub struct Live {
     memory: GuestMemory,
     kernel_root: Option<PhysAddr>,
     hidden: usize,
+    /// A register was written: CPUs may stand elsewhere than the runner knows.
+    written: Cell<bool>,
 }
 
 impl Live {
@@ -94,6 +96,7 @@ impl Live {
             memory,
             kernel_root: None,
             hidden: 0,
+            written: Cell::new(false),
         })
     }
 
@@ -143,6 +146,24 @@ impl Live {
     pub fn set_register(&mut self, cpu: Thread, name: &str, bytes: &[u8]) -> Result<()> {
         self.stub.borrow_mut().write_register(cpu, name, bytes)?;
         Ok(self.runner.read_again()?)
+    }
+
+    /// Sets a register of the selected CPU, from bytes in the target's order.
+    ///
+    /// # Errors
+    /// When the stub refuses.
+    pub fn write_register(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.stub.borrow_mut().write_register(self.selected, name, bytes)?;
+        self.written.set(true);
+        Ok(())
+    }
+
+    /// Learns again where the CPUs stand, if a register was written since.
+    pub(crate) fn notice_writes(&mut self) -> Result<()> {
+        if self.written.take() {
+            self.runner.read_again()?;
+        }
+        Ok(())
     }
 
     /// Changes whenever the target may have: at each move and each write.
@@ -210,6 +231,10 @@ impl<'d> Session<'d> {
     #[must_use]
     pub fn program_counter(&self) -> Option<RuntimeAddr> {
         let live = self.live.as_ref()?;
+        if live.written.get() {
+            let registers = live.registers(live.selected).ok()?;
+            return registers.number(live.arch.program_counter).map(RuntimeAddr);
+        }
         live.runner.pc(live.selected)
     }
 

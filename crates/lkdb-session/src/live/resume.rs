@@ -80,6 +80,7 @@ impl Session<'_> {
     /// # Errors
     /// When the connection fails, the kernel is not found where it must be, or the goal cannot go on.
     pub fn proceed(&mut self, goal: &mut dyn Goal) -> Result<Stop> {
+        self.live_mut()?.notice_writes()?;
         self.reach_kernel()?;
         let stop = match self.queued()? {
             Some(stop) => stop,

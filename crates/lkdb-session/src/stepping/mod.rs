@@ -10,6 +10,7 @@
 
 mod instruction;
 mod lines;
+mod returned;
 mod returning;
 
 use lkdb_base::RuntimeAddr;

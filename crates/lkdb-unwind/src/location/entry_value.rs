@@ -3,13 +3,33 @@
 //! The call must be the one that led here: a function may have been reached by a jump of the one that was called, with
 //! other parameters. That is known when the call site names the function, or its target comes to it.
 
+use std::cell::Cell;
+
 use gimli::constants::{DW_OP_reg0, DW_OP_reg31, DW_OP_regx};
-use lkdb_symbols::dwarf::{CallParameter, CallSite, DieRef};
+use lkdb_symbols::dwarf::{CallParameter, CallSite, DieRef, Expression};
 use lkdb_symbols::{DwarfRegister, Gone, Object};
 
 use super::machine::Machine;
-use super::{Depth, Scene, damaged, dwarf};
+use super::{Depth, MOST, Scene, damaged, dwarf};
 use crate::frame::{CodeAddress, Frame};
+
+impl<'d> Scene<'_, 'd> {
+    /// What the register that a parameter was passed in was at the function's entry, by the parameter's location
+    /// there. None when it was not passed in a register, or the call does not tell.
+    #[must_use]
+    pub fn at_entry(&self, object: &Object<'d>, location: &Expression<'d>) -> Option<[u8; 8]> {
+        let register = match location.bytes {
+            [op] => (DW_OP_reg0.0..=DW_OP_reg31.0).contains(op),
+            [op, number] => *op == DW_OP_regx.0 && *number < 0x80,
+            _ => false,
+        };
+        let fuel = Cell::new(MOST);
+        let depth = Depth { level: 0, fuel: &fuel };
+        let machine = Machine { scene: self, object, expression: location, depth };
+        let value = register.then(|| machine.entry_value(location.bytes))?;
+        value.ok().map(u64::to_le_bytes)
+    }
+}
 
 impl<'d> Machine<'_, '_, 'd> {
     /// The value at entry of what an expression names: a register.

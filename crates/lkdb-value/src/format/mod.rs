@@ -10,6 +10,6 @@ mod text;
 
 pub use examine::{Disassembler, Examine, Examined, ExaminedLine};
 pub(crate) use print::{enumerator, string};
-pub use print::{print, print_formatted};
+pub use print::{print, print_formatted, print_within};
 pub use settings::Settings;
 pub use spec::{Letter, Size, Spec};

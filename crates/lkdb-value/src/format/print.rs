@@ -30,6 +30,24 @@ pub fn print(
     settings: &Settings,
     format: Option<Letter>,
 ) -> Result<String, Error> {
+    print_at(value, context, settings, format, true)
+}
+
+/// A value as it is shown within others, and behind a variable's name: a pointer does not say its type.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_within(value: &Value, context: &dyn Context, settings: &Settings) -> Result<String, Error> {
+    print_at(value, context, settings, None, false)
+}
+
+fn print_at(
+    value: &Value,
+    context: &dyn Context,
+    settings: &Settings,
+    format: Option<Letter>,
+    outermost: bool,
+) -> Result<String, Error> {
     let types = Types(context.types());
     let bare = types.bare(value.ty)?;
     let contents = match &*bare {
@@ -50,7 +68,11 @@ pub fn print(
         Printer { context, types, settings, format, contents: &contents, out: String::new(), uncounted: 0 };
     let bits = value.bits.map(|bits| Bits { first: 0, count: bits.count });
     let node = Node { ty: value.ty, offset: 0, bits };
-    printer.outermost(node, &bare)?;
+    if outermost {
+        printer.outermost(node, &bare)?;
+    } else {
+        printer.node(node, 0)?;
+    }
     Ok(printer.out)
 }
 

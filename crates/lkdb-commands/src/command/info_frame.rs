@@ -1,0 +1,162 @@
+//! `info frame`: all that is known of the selected frame.
+
+use lkdb_session::Session;
+use lkdb_session::frames::{Frame, Kept, Row};
+
+use serde::Serialize;
+
+use super::variables::Argument;
+use crate::answer::Layout;
+use crate::page::{Page, Style};
+use crate::table::{Command, Group};
+use crate::{Error, Result};
+
+pub(crate) const INFO: &[Command] = &[Command::new(
+    &["frame", "f"],
+    "",
+    "All about the selected frame: its address, its caller, where registers are saved",
+    Group::Status,
+    frame,
+)];
+
+/// A frame.
+#[derive(Debug, Serialize)]
+struct Facts {
+    level: usize,
+    address: Option<String>,
+    #[serde(skip)]
+    counter: &'static str,
+    pc: String,
+    function: Option<String>,
+    file: Option<String>,
+    line: Option<u32>,
+    saved_pc: Option<String>,
+    /// The level of the frame that it is inlined into.
+    inlined_into: Option<usize>,
+    /// The address of the frame that called it.
+    called_by: Option<String>,
+    /// The address of the frame that it called.
+    caller_of: Option<String>,
+    language: Option<&'static str>,
+    /// Where frame bases were before location descriptions: gdb's arithmetic.
+    base: Option<String>,
+    arguments: Option<Vec<Argument>>,
+    caller_sp: Option<String>,
+    /// Registers of the caller that are on the stack, and where.
+    saved: Vec<(&'static str, String)>,
+}
+
+fn frame(session: &mut Session<'_>, rest: &str) -> Result {
+    crate::arguments::none(rest)?;
+    if session.live().is_err() {
+        return Err(Error::say("No stack."));
+    }
+    let level = session.selected_frame();
+    Ok(Box::new(facts(session, level)?))
+}
+
+fn facts(session: &Session<'_>, level: usize) -> Result<Facts> {
+    let row = session.frame(level)?;
+    let arch = session.live()?.arch();
+    let outer = session.frame(level + 1).ok();
+    let inner = level.checked_sub(1).and_then(|inner| session.frame(inner).ok());
+    let stack = session.stack(level + 2)?;
+    let at = |row: &Row| stack.frames.get(row.physical);
+    let address = |frame: Option<&Frame>| frame.and_then(|frame| frame.cfa).map(|cfa| cfa.to_string());
+    let own = at(&row);
+    let caller = stack.frames.get(row.physical + 1);
+    let inlined = row.inlined.is_some();
+    // An inlined function has its registers from where its physical frame's are.
+    let unwound = if inlined { own } else { caller };
+    let sp = match own {
+        Some(frame) if inlined => frame.registers.get(arch.frames.stack_pointer),
+        frame => frame.and_then(|frame| frame.cfa).map(|cfa| cfa.0),
+    };
+    let saved = arch.registers.iter().filter_map(|fact| match unwound?.registers.held(fact.dwarf)?.at {
+        Kept::Memory(at) => Some((fact.name, at.to_string())),
+        _ => None,
+    });
+    let below = if arch.frames.call_pushes { 16 } else { 0 };
+    let base = own.and_then(|frame| frame.cfa).filter(|_| !inlined);
+    Ok(Facts {
+        level,
+        address: address(own),
+        counter: arch.program_counter,
+        pc: row.pc.to_string(),
+        function: row.function.clone(),
+        file: row.line.as_ref().map(|line| line.file.to_string()),
+        line: row.line.as_ref().map(|line| line.line),
+        saved_pc: caller.map(|caller| caller.pc.address().to_string()),
+        inlined_into: inlined.then_some(level + 1),
+        called_by: outer.filter(|_| !inlined).and_then(|outer| address(at(&outer))),
+        caller_of: inner.and_then(|inner| address(at(&inner))),
+        language: session.language_of(&row),
+        base: base.map(|base| format!("{:#x}", base.0.wrapping_sub(below))),
+        arguments: Argument::all(session, level),
+        caller_sp: sp.map(|sp| format!("{sp:#x}")),
+        saved: saved.collect(),
+    })
+}
+
+impl Facts {
+    fn put_place(&self, page: &mut Page) {
+        let at = self.address.as_deref().unwrap_or("an unknown address");
+        page.plain(format_args!("Stack level {}, frame at ", self.level)).put(Style::Address, at);
+        page.plain(format_args!(":\n {} = ", self.counter)).put(Style::Address, &self.pc);
+        if let Some(function) = &self.function {
+            page.plain(" in ").put(Style::Function, function);
+        }
+        if let (Some(file), Some(line)) = (&self.file, self.line) {
+            page.plain(" (").put(Style::File, file).plain(format_args!(":{line})"));
+        }
+        if let Some(saved) = &self.saved_pc {
+            page.plain(format_args!("; saved {} = ", self.counter)).put(Style::Address, saved);
+        }
+        page.plain("\n");
+    }
+
+    fn put_neighbours(&self, page: &mut Page) {
+        let mut parts = Vec::new();
+        if let Some(level) = self.inlined_into {
+            parts.push(format!(" inlined into frame {level}"));
+        } else if let Some(at) = &self.called_by {
+            parts.push(format!(" called by frame at {at}"));
+        } else {
+            parts.push(" Outermost frame: outermost".to_owned());
+        }
+        parts.extend(self.caller_of.as_ref().map(|at| format!(" caller of frame at {at}")));
+        page.plain(parts.join(",")).plain("\n");
+    }
+}
+
+impl Layout for Facts {
+    fn lay_out(&self, page: &mut Page) {
+        self.put_place(page);
+        self.put_neighbours(page);
+        if let Some(language) = self.language {
+            page.plain(format_args!(" source language {language}.\n"));
+        }
+        match &self.base {
+            None => drop(page.plain(" Arglist at unknown address.\n Locals at unknown address,")),
+            Some(base) => {
+                page.plain(format_args!(" Arglist at {base}, args: "));
+                for (index, argument) in self.arguments.iter().flatten().enumerate() {
+                    page.plain(if index == 0 { "" } else { ", " });
+                    argument.put(page);
+                }
+                page.plain(format_args!("\n Locals at {base},"));
+            }
+        }
+        if let Some(sp) = &self.caller_sp {
+            page.plain(format_args!(" Previous frame's sp is {sp}\n"));
+        }
+        if !self.saved.is_empty() {
+            page.plain(" Saved registers:\n ");
+            for (index, (name, at)) in self.saved.iter().enumerate() {
+                page.plain(if index == 0 { " " } else { ", " });
+                page.put(Style::Variable, name).plain(" at ").put(Style::Address, at);
+            }
+            page.plain("\n");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Variables of a frame: what its blocks declare, where that is now, and what parameters were at the entry.
+//!
+//! How values are printed is not here.
+
+use lkdb_base::LinkAddr;
+use lkdb_symbols::dwarf::{Block, Declaration, DeclarationKind, Dwarf, LocationDescription};
+use lkdb_symbols::types::Type;
+use lkdb_symbols::{DwarfRegister, Gone, Object, Place, TypeId, TypeSource as _};
+use lkdb_unwind::{Frame, Scene};
+use lkdb_value::{Error as ValueError, Named as Meaning, Value};
+
+use super::Row;
+use crate::{Result, Session};
+
+/// A variable or parameter of a frame.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value: where that is, or why it is gone.
+    pub value: Value,
+    /// What it was when the function was entered: of parameters, where the call site tells.
+    pub at_entry: Option<Value>,
+}
+
+impl<'d> Session<'d> {
+    /// The blocks of a row, innermost first: those of its function, without the functions that are inlined into it
+    /// and without the one that it is inlined into. None without debug info.
+    ///
+    /// # Errors
+    /// When the debug info is damaged.
+    pub fn blocks_of(&self, row: &Row) -> Result<Vec<Block<'d>>> {
+        let Some((_, dwarf, address)) = self.object_of(row) else { return Ok(Vec::new()) };
+        let Some(scopes) = dwarf.scopes_at(address)? else { return Ok(Vec::new()) };
+        let mut own = Vec::new();
+        for block in scopes.at(address) {
+            own.push(block.clone());
+            let ends = block.inlined.is_some() || block.parent.is_none();
+            let found = match row.inlined {
+                Some(inlined) => block.die == inlined.die,
+                None => block.parent.is_none(),
+            };
+            if found {
+                return Ok(own);
+            }
+            if ends {
+                own.clear();
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn object_of(&self, row: &Row) -> Option<(&Object<'d>, &Dwarf<'d>, LinkAddr)> {
+        let place = row.place?;
+        let object = self.symbols().object(place.object)?;
+        Some((object, object.dwarf()?, place.address))
+    }
+
+    /// The parameters of a frame, in the source's order; none where the function has no debug info.
+    ///
+    /// # Errors
+    /// When there is no such frame, or the debug info is damaged.
+    pub fn parameters(&self, level: usize) -> Result<Option<Vec<Variable>>> {
+        let row = self.frame(level)?;
+        let blocks = self.blocks_of(&row)?;
+        let Some(function) = blocks.last() else { return Ok(None) };
+        let frames = self.frames_from(level)?;
+        let is_parameter = |one: &&Declaration<'d>| matches!(one.kind, DeclarationKind::Parameter(_));
+        let all = function.symbols.iter().filter(is_parameter);
+        Ok(Some(all.filter_map(|one| self.variable(&row, &frames, function, one)).collect()))
+    }
+
+    /// The variables of a frame, those of the innermost block first; none where the function has no debug info.
+    ///
+    /// # Errors
+    /// As [`Session::parameters`].
+    pub fn locals(&self, level: usize) -> Result<Option<Vec<Variable>>> {
+        let row = self.frame(level)?;
+        let blocks = self.blocks_of(&row)?;
+        if blocks.is_empty() {
+            return Ok(None);
+        }
+        let frames = self.frames_from(level)?;
+        let mut found = Vec::new();
+        for block in &blocks {
+            for one in block.listed() {
+                let DeclarationKind::Variable(location) = &one.kind else { continue };
+                if *location != LocationDescription::Unresolved {
+                    found.extend(self.variable(&row, &frames, block, one));
+                }
+            }
+        }
+        Ok(Some(found))
+    }
+
+    fn variable(
+        &self,
+        row: &Row,
+        frames: &[Frame],
+        block: &Block<'d>,
+        declared: &Declaration<'d>,
+    ) -> Option<Variable> {
+        let (object, dwarf, _) = self.object_of(row)?;
+        let ty = declared_type(dwarf, declared);
+        let (DeclarationKind::Parameter(location) | DeclarationKind::Variable(location)) = &declared.kind
+        else {
+            return None;
+        };
+        let scene = self.scene(frames)?;
+        let size = self.symbols().size(ty).ok();
+        let value = Value::at(ty, scene.place(object, location, size));
+        let is_parameter = matches!(declared.kind, DeclarationKind::Parameter(_));
+        let at_entry = is_parameter.then(|| self.at_entry(&scene, object, block, location, ty)).flatten();
+        Some(Variable { name: declared.name.to_owned(), value, at_entry })
+    }
+
+    /// What a parameter was at the entry: known when it was passed in a register, and the call site tells.
+    fn at_entry(
+        &self,
+        scene: &Scene<'_, 'd>,
+        object: &Object<'d>,
+        block: &Block<'d>,
+        location: &LocationDescription<'d>,
+        ty: TypeId,
+    ) -> Option<Value> {
+        let expression = object.dwarf()?.expression_at(location, block.entry()).ok()??;
+        let bytes = scene.at_entry(object, &expression)?;
+        let size = usize::try_from(self.symbols().size(ty).ok()?).ok()?;
+        Some(Value::literal(ty, bytes.get(..size)?))
+    }
+
+    fn scene<'s>(&'s self, frames: &'s [Frame]) -> Option<Scene<'s, 'd>> {
+        let live = self.live().ok()?;
+        Some(Scene { arch: live.arch(), memory: live.memory(), symbols: self.symbols(), frames })
+    }
+
+    /// The language a row's code is written in; none without debug info.
+    #[must_use]
+    pub fn language_of(&self, row: &Row) -> Option<&'static str> {
+        let (_, dwarf, address) = self.object_of(row)?;
+        let unit = dwarf.unit(dwarf.unit_at(address).ok()??).ok()?;
+        Some(if unit.is_assembly() { "asm" } else { "c" })
+    }
+
+    /// What a name means in the blocks of the selected frame.
+    pub(crate) fn named_in_frame(&self, name: &str) -> Option<Result<Meaning, ValueError>> {
+        let level = self.selected_frame();
+        let row = self.frame(level).ok()?;
+        let blocks = self.blocks_of(&row).ok()?;
+        let (_, dwarf, _) = self.object_of(&row)?;
+        for block in &blocks {
+            for declared in block.symbols.iter().filter(|declared| declared.name == name) {
+                match &declared.kind {
+                    DeclarationKind::Variable(LocationDescription::Unresolved)
+                    | DeclarationKind::Label(_)
+                    | DeclarationKind::Tag
+                    | DeclarationKind::Function(_) => {}
+                    DeclarationKind::Variable(_) | DeclarationKind::Parameter(_) => {
+                        let frames = self.frames_from(level).ok()?;
+                        let value = self.variable(&row, &frames, block, declared)?.value;
+                        return Some(Ok(Meaning::Variable(value.ty, value.place)));
+                    }
+                    DeclarationKind::Typedef => {
+                        let ty = dwarf.type_id(declared.die).ok()?;
+                        return Some(Ok(Meaning::Type(ty)));
+                    }
+                    DeclarationKind::Enumerator(value) => {
+                        let ty = declared_type(dwarf, declared);
+                        return Some(Ok(Meaning::Enumerator(ty, i128::from(*value))));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The unit that the selected frame's code is of.
+    pub(crate) fn unit_of_frame(&self) -> Option<(lkdb_symbols::ObjectId, lkdb_symbols::dwarf::UnitId)> {
+        let row = self.frame(self.selected_frame()).ok()?;
+        let (object, dwarf, address) = self.object_of(&row)?;
+        Some((object.id, dwarf.unit_at(address).ok()??))
+    }
+
+    /// Does something while another frame is the selected one: its registers count meanwhile.
+    pub fn within_frame<T>(&self, level: usize, work: impl FnOnce() -> T) -> T {
+        let before = self.frames.selected.replace(level);
+        let result = work();
+        self.frames.selected.set(before);
+        result
+    }
+
+    /// The bytes of a register of the selected frame.
+    pub(crate) fn frame_register(&self, register: DwarfRegister) -> Result<[u8; 8], Gone> {
+        let level = self.selected_frame();
+        let row = self.frame(level).map_err(|_| Gone::NoFrame)?;
+        let stack = self.stack(level + 1).map_err(|_| Gone::NoFrame)?;
+        let frame = stack.frames.get(row.physical).ok_or(Gone::NoFrame)?;
+        frame.register(register).map(u64::to_le_bytes)
+    }
+}
+
+fn declared_type(dwarf: &Dwarf<'_>, declared: &Declaration<'_>) -> TypeId {
+    declared.ty.and_then(|ty| dwarf.type_id(ty).ok()).unwrap_or(TypeId::Void)
+}
+
+/// A place's words for a variable that is gone: for data, where users read why.
+#[must_use]
+pub fn why_gone(place: &Place) -> Option<String> {
+    let Place::Gone(gone) = place else { return None };
+    Some(match gone {
+        Gone::OptimizedOut => "the compiler describes no place for it here".to_owned(),
+        Gone::NotHere => "it has no place at this address".to_owned(),
+        Gone::Clobbered(register) => {
+            format!("it was in register {}, which a callee may have overwritten", register.0)
+        }
+        Gone::EntryValue(register) => {
+            format!(
+                "it is what register {} was at the function's entry, and the call does not tell",
+                register.0
+            )
+        }
+        Gone::NoFrame => "there is no frame".to_owned(),
+        Gone::Unreadable(address) => format!("its description goes through memory at {address}, unreadable"),
+        Gone::Description(why) => why.to_string(),
+        _ => return None,
+    })
+}
+
+/// Whether a type is one that `print frame-arguments scalars` shows.
+///
+/// # Errors
+/// When the type cannot be read.
+pub fn is_scalar(session: &Session<'_>, ty: TypeId) -> Result<bool> {
+    let bare = session.symbols().resolved(ty)?;
+    Ok(!matches!(&*bare.ty, Type::Array { .. } | Type::Composite(_)))
+}

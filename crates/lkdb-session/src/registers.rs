@@ -1,0 +1,220 @@
+//! Registers as users name them: of the selected frame, with gdb's types; read and written.
+//!
+//! General registers are the frame's, as unwinding found them; what no frame saves (control registers, bases) is
+//! the CPU's. Which names there are is in the target's description and the architecture's table.
+
+use lkdb_base::Arch;
+use lkdb_symbols::types::{Base, Encoding, Function, Type};
+use lkdb_symbols::{DwarfRegister, Gone, TypeId, TypeSource as _};
+use lkdb_unwind::Kept;
+use lkdb_value::{Bytes, Error as ValueError};
+
+use crate::{Error, Result, Session};
+
+/// What a name behind a `$` is of a register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part<'n> {
+    /// The whole register, as target.xml names it.
+    name: &'n str,
+    offset: usize,
+    /// None: all of it.
+    size: Option<usize>,
+}
+
+fn part<'n>(arch: &Arch, name: &'n str) -> Part<'n> {
+    let whole = |name| Part { name, offset: 0, size: None };
+    let numbered = |dwarf| whole(arch.register(dwarf).map_or("", |fact| fact.name));
+    match name {
+        "pc" => whole(arch.program_counter),
+        "sp" => numbered(arch.frames.stack_pointer),
+        "fp" => numbered(arch.frames.frame_pointer),
+        _ => match arch.parts.iter().find(|part| part.name == name) {
+            Some(part) => Part { name: part.of, offset: part.offset, size: Some(part.size) },
+            None => whole(name),
+        },
+    }
+}
+
+/// What a flags register holds, as gdb shows it: `[ ZF PF ]`. None for other registers.
+#[must_use]
+pub fn flags_text(arch: &Arch, name: &str, value: u64) -> Option<String> {
+    let (_, flags) = arch.flags.filter(|(flags, _)| *flags == name)?;
+    let shown = flags.iter().filter_map(|flag| {
+        let field = value >> flag.bit & ((1 << flag.bits) - 1);
+        match flag.bits {
+            1 => (field == 1).then(|| flag.name.to_owned()),
+            _ => Some(format!("{}={field}", flag.name)),
+        }
+    });
+    let words: Vec<_> = ["[".to_owned()].into_iter().chain(shown).chain(["]".to_owned()]).collect();
+    Some(words.join(" "))
+}
+
+impl Session<'_> {
+    /// The names of the registers that `info registers` shows: all but those of floating point and vectors.
+    ///
+    /// # Errors
+    /// When there is no machine, or the stub does not tell.
+    pub fn register_names(&self) -> Result<Vec<String>> {
+        let live = self.live()?;
+        let cpu = live.registers(live.selected())?;
+        let all = cpu.layout().registers().iter();
+        Ok(all.filter(|one| one.bits <= 64 && !is_float(&one.name)).map(|one| one.name.clone()).collect())
+    }
+
+    /// A register of the selected frame by any of its names; none where there is no such.
+    pub(crate) fn register_value(&self, name: &str) -> Option<Result<Bytes, ValueError>> {
+        let arch = self.arch()?;
+        let part = part(arch, name);
+        let known = arch.register_named(part.name);
+        let Ok(live) = self.live() else {
+            return known.map(|_| Err(ValueError::Operation("No registers.".to_owned())));
+        };
+        let mut bytes: Vec<u8> = match known {
+            Some(fact) => match self.frame_register(DwarfRegister(fact.dwarf)) {
+                Ok(bytes) => bytes.to_vec(),
+                Err(gone) => return Some(Err(ValueError::Gone(gone))),
+            },
+            None => match live.registers(live.selected()) {
+                Ok(cpu) => cpu.bytes(part.name)?,
+                Err(error) => return Some(Err(ValueError::Operation(error.to_string()))),
+            },
+        };
+        if let Ok(cpu) = live.registers(live.selected())
+            && let Some(register) = cpu.layout().find(part.name)
+        {
+            bytes.truncate(register.bytes());
+        }
+        if let Some(size) = part.size {
+            bytes = bytes.into_iter().skip(part.offset).take(size).collect();
+        }
+        let ty = self.register_type(arch, &part, bytes.len());
+        Some(Ok((ty, bytes.into())))
+    }
+
+    /// gdb's types: code and data pointers for the registers that are such, whole numbers for the others.
+    fn register_type(&self, arch: &Arch, part: &Part<'_>, size: usize) -> TypeId {
+        let symbols = self.symbols();
+        let base =
+            |name: &str, size, encoding| symbols.make(Type::Base(Base { name: name.into(), size, encoding }));
+        let fact = arch.register_named(part.name).filter(|_| part.size.is_none());
+        let number = fact.map(|fact| fact.dwarf);
+        let target = if part.name == arch.program_counter && part.size.is_none() {
+            symbols.make(Type::Function(Function {
+                result: TypeId::Void,
+                parameters: [].into(),
+                variadic: false,
+                prototyped: false,
+            }))
+        } else if number == Some(arch.frames.stack_pointer) || number == Some(arch.frames.frame_pointer) {
+            TypeId::Void
+        } else {
+            return match size {
+                1 => base("int8_t", 1, Encoding::Signed),
+                2 => base("short", 2, Encoding::Signed),
+                4 => base("int", 4, Encoding::Signed),
+                8 => base("long", 8, Encoding::Signed),
+                16 => base("unsigned __int128", 16, Encoding::Unsigned),
+                _ => self.bytes_type(size),
+            };
+        };
+        symbols.make(Type::Pointer { size: 8, target })
+    }
+
+    fn bytes_type(&self, size: usize) -> TypeId {
+        let symbols = self.symbols();
+        let byte = Base { name: "unsigned char".into(), size: 1, encoding: Encoding::UnsignedChar };
+        let element = symbols.make(Type::Base(byte));
+        let count = lkdb_symbols::types::Count::Fixed(size as u64);
+        symbols.make(Type::Array { element, count, vector: false })
+    }
+
+    /// Writes the low bytes of a register of the selected frame.
+    ///
+    /// # Errors
+    /// When the target refuses, or nobody knows where the frame's register is.
+    pub(crate) fn write_frame_register(&self, register: DwarfRegister, bytes: &[u8]) -> Result<()> {
+        let level = self.selected_frame();
+        let row = self.frame(level)?;
+        let held = {
+            let stack = self.stack(level + 1)?;
+            stack.frames.get(row.physical).and_then(|frame| frame.registers.held(register.0))
+        };
+        let held = held.ok_or(ValueError::Gone(Gone::Clobbered(register)))?;
+        let mut whole = held.value.to_le_bytes();
+        for (to, from) in whole.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        let live = self.live()?;
+        match held.at {
+            Kept::Memory(at) => Ok(live.memory().write(at, &whole)?),
+            Kept::Cpu(number) => {
+                let fact = live.arch().register(number).ok_or_else(no_register)?;
+                let cpu = live.registers(live.selected())?;
+                let size = cpu.layout().find(fact.name).map_or(8, lkdb_target::Register::bytes);
+                live.write_register(fact.name, whole.get(..size).unwrap_or(&whole))
+            }
+            Kept::Computed => Err(Error::say("The register was computed: nothing is there to be written.")),
+        }
+    }
+
+    /// Writes a register by any of its names.
+    ///
+    /// # Errors
+    /// As [`Session::write_frame_register`].
+    pub(crate) fn write_register_by_name(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let live = self.live()?;
+        let arch = live.arch();
+        let part = part(arch, name);
+        if let Some(fact) = arch.register_named(part.name) {
+            let register = DwarfRegister(fact.dwarf);
+            let mut whole = match part.size {
+                Some(_) => self.frame_register(register).map_err(ValueError::Gone)?.to_vec(),
+                None => bytes.to_vec(),
+            };
+            put(&mut whole, part, bytes);
+            return self.write_frame_register(register, &whole);
+        }
+        let mut whole = live.registers(live.selected())?.bytes(part.name).ok_or_else(no_register)?;
+        put(&mut whole, part, bytes);
+        live.write_register(part.name, &whole)
+    }
+}
+
+fn put(whole: &mut [u8], part: Part<'_>, bytes: &[u8]) {
+    for (to, from) in whole.iter_mut().skip(part.offset).zip(bytes) {
+        *to = *from;
+    }
+}
+
+/// Floating point and vector registers, which kernel code does not use.
+fn is_float(name: &str) -> bool {
+    const CONTROL: [&str; 9] = ["fctrl", "fstat", "ftag", "fiseg", "fioff", "foseg", "fooff", "fop", "mxcsr"];
+    CONTROL.contains(&name) || name.starts_with("st") && name.len() == 3
+}
+
+fn no_register() -> Error {
+    Error::say("Invalid register.")
+}
+
+#[cfg(test)]
+mod tests {
+    use lkdb_base::arch::X86_64;
+
+    use super::*;
+
+    #[test]
+    fn flags_are_named() {
+        assert_eq!(flags_text(&X86_64, "eflags", 0x46).as_deref(), Some("[ IOPL=0 ZF PF ]"));
+        assert_eq!(flags_text(&X86_64, "eflags", 0x0).as_deref(), Some("[ IOPL=0 ]"));
+        assert_eq!(flags_text(&X86_64, "rip", 0x46), None);
+    }
+
+    #[test]
+    fn names_lead_to_registers_and_parts_of_them() {
+        assert_eq!(part(&X86_64, "pc"), Part { name: "rip", offset: 0, size: None });
+        assert_eq!(part(&X86_64, "sp"), Part { name: "rsp", offset: 0, size: None });
+        assert_eq!(part(&X86_64, "ah"), Part { name: "rax", offset: 1, size: Some(1) });
+        assert_eq!(part(&X86_64, "cr3"), Part { name: "cr3", offset: 0, size: None });
+    }
+}
