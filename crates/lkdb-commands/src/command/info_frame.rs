@@ -60,6 +60,8 @@ fn facts(session: &Session<'_>, level: usize) -> Result<Facts> {
     let arch = session.live()?.arch();
     let outer = session.frame(level + 1).ok();
     let inner = level.checked_sub(1).and_then(|inner| session.frame(inner).ok());
+    // Arguments follow the stack themselves: before it is borrowed.
+    let arguments = Argument::all(session, level);
     let stack = session.stack(level + 2)?;
     let at = |row: &Row| stack.frames.get(row.physical);
     let address = |frame: Option<&Frame>| frame.and_then(|frame| frame.cfa).map(|cfa| cfa.to_string());
@@ -92,7 +94,7 @@ fn facts(session: &Session<'_>, level: usize) -> Result<Facts> {
         caller_of: inner.and_then(|inner| address(at(&inner))),
         language: session.language_of(&row),
         base: base.map(|base| format!("{:#x}", base.0.wrapping_sub(below))),
-        arguments: Argument::all(session, level),
+        arguments,
         caller_sp: sp.map(|sp| format!("{sp:#x}")),
         saved: saved.collect(),
     })
