@@ -118,7 +118,8 @@ impl<'d> Session<'d> {
         let dwarf = self.symbols().object(place.object)?.dwarf()?;
         let unit = dwarf.unit(dwarf.unit_at(place.address).ok()??).ok()?;
         let directory = Some(unit.directory).filter(|dir| !dir.is_empty()).map(Rc::from);
-        Some((File { object: place.object, name: Rc::clone(&line.file), directory }, line.line))
+        let (name, id) = (Rc::clone(&line.file), Some(unit.id));
+        Some((File { object: place.object, unit: id, name, directory }, line.line))
     }
 
     /// The level of the frame that commands are about.
