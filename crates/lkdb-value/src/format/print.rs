@@ -36,7 +36,7 @@ pub fn print(
 /// A value as it is shown within others, and behind a variable's name: a pointer does not say its type.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_within(value: &Value, context: &dyn Context, settings: &Settings) -> Result<String, Error> {
     print_at(value, context, settings, None, false)
 }
