@@ -97,6 +97,15 @@ impl Agent {
         self.changed.notify_all();
     }
 
+    /// The machine has reset, and the agent went with its kernel. What is sent before the next one is heard of
+    /// meets a kernel that drops part of it, and the agent would take its greeting for the rest of a cut-off frame.
+    pub(super) fn reset(&self) {
+        let mut state = lock(&self.state);
+        state.link = Link::Silent;
+        state.fail_all("the guest has reset");
+        self.changed.notify_all();
+    }
+
     fn wait<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
@@ -228,5 +237,36 @@ fn pass_requests(mut client: UnixStream, channel: &Channel<'_>) {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello() -> Event<Report> {
+        let (version, release, boot_id) = ("1".to_owned(), "6.1".to_owned(), "b".to_owned());
+        Event::Message {
+            size: 0,
+            channel: 0,
+            message: Report::Hello(Hello { instance: 7, version, release, boot_id }),
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_to_an_agent_that_went_with_a_reset() {
+        let (port, mut guest) = UnixStream::pair().unwrap();
+        let agent = Agent::new(port);
+        agent.take(hello());
+        assert!(agent.take(hello()).is_some(), "greeted twice, it is up");
+        let (channel, reports) = agent.open().unwrap();
+        agent.reset();
+        assert!(matches!(reports.recv().unwrap(), Report::Failed { status: 125, .. }));
+        assert!(channel.send(&Request::Hello).is_err());
+        drop(channel);
+        drop(agent);
+        let mut sent = Vec::new();
+        guest.read_to_end(&mut sent).unwrap();
+        assert_eq!(sent.len(), lkdb_agent::frame::HEADER, "our greeting, and no more: {sent:?}");
     }
 }

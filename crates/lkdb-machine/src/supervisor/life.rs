@@ -173,6 +173,9 @@ pub(super) fn follow_events(machine: &Machine, mut events: qmp::Events) {
         match events.next() {
             Ok(Some(event)) => {
                 tracing::debug!(name = event.name, data = %event.data, "QMP event");
+                if event.name == "RESET" {
+                    machine.agent.reset();
+                }
                 machine.life.on_event(&event);
             }
             Ok(None) => return,

@@ -97,10 +97,7 @@ fn a_killed_session_leaves_nothing_in_the_guest() {
     }
 }
 
-// One run of two does not end: the machine runs on and the session waits. Until that is understood it may not
-// stop everybody's tests.
 #[test]
-#[ignore = "does not end in one run of two, which is a defect: see the comment"]
 fn breakpoints_outlive_a_reboot() {
     let lkdb = running("again");
     let mut session = lkdb.start(&["attach", "again"]);
