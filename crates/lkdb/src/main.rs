@@ -11,6 +11,7 @@ mod guest_command;
 mod initramfs;
 mod kernel_choice;
 mod kernel_config;
+mod kernel_session;
 mod launch;
 mod options;
 mod output;

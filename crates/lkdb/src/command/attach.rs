@@ -23,9 +23,9 @@ use lkdb_target::{Address, Stub, process_behind};
 use super::debug::{self, Lease};
 use super::internal::own_program;
 use super::machines::{self, seconds};
-use crate::kernel_choice;
 use crate::output::{Context, Status};
 use crate::repl::{Repl, Script, Scripts};
+use crate::{kernel_choice, kernel_session};
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
             let machine = machines::find(args.target.as_deref(), context)?;
             let status = machine.status()?;
             let known = known(args, Some(&status.kernel), status.vmlinux.as_deref())?;
-            let mut session = debug::open_files(&files, &store, &known.set)?;
+            let mut session = kernel_session::on(&files, &store, &known.set)?;
             let where_it_is = (Kernel::Unknown, known.boot);
             session.connect(debug::connect(&machine, &known.set, where_it_is, args.boot_timeout)?)?;
             (session, machine.name().to_owned())
@@ -130,7 +130,7 @@ fn of_stub<'d>(
     };
     let image = process.and_then(kernel_of);
     let known = known(args, image.as_deref(), None)?;
-    let mut session = debug::open_files(files, store, &known.set)?;
+    let mut session = kernel_session::on(files, store, &known.set)?;
     let mut stub = Stub::new(socket).map_err(|error| match error {
         lkdb_target::Error::Timeout { .. } => anyhow::anyhow!(
             "nothing answers at {address}: another debugger has this stub, or it is no gdb stub"
@@ -175,7 +175,7 @@ fn known(args: &Args, image: Option<&Path>, vmlinux: Option<&Path>) -> anyhow::R
         ),
     };
     if set.vmlinux.is_none() {
-        bail!(debug::no_vmlinux(&set.image));
+        bail!(kernel_session::no_vmlinux(&set.image));
     }
     Ok(Known { set, boot })
 }

@@ -1,20 +1,20 @@
 //! `lkdb debug`: a machine frozen at its first instruction, and a session of our own on it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use lkdb_artifacts::{Cache, KernelSet};
+use lkdb_artifacts::KernelSet;
 use lkdb_machine::{Ended, Machine, RunState, StubLease, Watch};
 use lkdb_map::{Files, Ram};
-use lkdb_session::Session;
 use lkdb_session::entry::Boot;
 use lkdb_session::live::{Connection, Hold, Kernel};
 use lkdb_symbols::Store;
 use lkdb_target::Stub;
 
-use super::machines::seconds;
+use super::machines::{self, seconds};
+use crate::kernel_session;
 use crate::launch::{self, Wish};
 use crate::options::MachineOptions;
 use crate::output::{Context, Status};
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
         return launch::show_line(prepared, context);
     }
     let (files, store) = (Files::new(), Store::new());
-    let mut session = open_files(&files, &store, &prepared.kernel)?;
+    let mut session = kernel_session::on(&files, &store, &prepared.kernel)?;
     let (machine, kernel) = prepared.start()?;
     let mut watch = machine.watch(true)?;
     session.connect(connection(&machine, &kernel, args.boot_timeout)?)?;
@@ -66,52 +66,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
     }
     // Else the session has said it.
     let unsaid = session.live().is_ok();
-    match machine.stop() {
-        Ok(()) => Ok(status),
-        Err(lkdb_machine::Error::NoSuchMachine(_)) => {
-            let state = watch.until_ended()?.state;
-            if let RunState::Ended(ended) = &state
-                && !matches!(ended, Ended::GuestShutdown | Ended::Stopped)
-            {
-                if unsaid {
-                    context.say(format_args!("machine `{}` had ended by itself: {state}", machine.name()));
-                }
-                return Ok(Status::FAILED);
-            }
-            Ok(status)
+    let state = machines::stop_watched(&machine, &mut watch)?;
+    if let RunState::Ended(ended) = &state
+        && !matches!(ended, Ended::GuestShutdown | Ended::Stopped)
+    {
+        if unsaid {
+            context.say(format_args!("machine `{}` had ended by itself: {state}", machine.name()));
         }
-        Err(error) => Err(error.into()),
+        return Ok(Status::FAILED);
     }
-}
-
-/// A session with the kernel's symbols and sources.
-pub(crate) fn open_files<'d>(
-    files: &'d Files,
-    store: &'d Store,
-    kernel: &KernelSet,
-) -> anyhow::Result<Session<'d>> {
-    let here = std::env::current_dir().context("cannot tell the working directory")?;
-    let mut session = Session::new(files, store, here);
-    if let Ok(cache) = Cache::open() {
-        session.keep_indexes(cache.root());
-    }
-    let vmlinux = kernel.vmlinux.as_ref().with_context(|| no_vmlinux(&kernel.image))?;
-    session.add_file(vmlinux)?;
-    if let Some(source) = &kernel.source {
-        session.sources_mut().add_tree(source.clone());
-        if let Some(from) = &kernel.source_from {
-            session.sources_mut().substitute(from, &source.to_string_lossy());
-        }
-    }
-    Ok(session)
-}
-
-pub(super) fn no_vmlinux(image: &Path) -> String {
-    format!(
-        "there is no vmlinux with symbols for {}; name it with --vmlinux FILE, or get a kernel that has one \
-         with `lkdb kernel fetch`",
-        image.display()
-    )
+    Ok(status)
 }
 
 /// What a session needs of a machine of ours.

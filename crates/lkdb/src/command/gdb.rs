@@ -19,9 +19,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::internal::own_program;
-use super::machines::seconds;
+use super::machines::{self, seconds};
 use crate::gdb::find::{self, Gdb};
 use crate::gdb::script::{self, Setup};
+use crate::kernel_session;
 use crate::launch::{self, Wish};
 use crate::options::MachineOptions;
 use crate::output::{Context, Status};
@@ -65,7 +66,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
     if args.machine.dry_run {
         return launch::show_line(prepared, context);
     }
-    let vmlinux = prepared.kernel.vmlinux.clone().with_context(|| no_vmlinux(&prepared.kernel))?;
+    let vmlinux = prepared
+        .kernel
+        .vmlinux
+        .clone()
+        .with_context(|| kernel_session::no_vmlinux(&prepared.kernel.image))?;
     let vmlinux_bytes = lkdb_map::map(&vmlinux)?;
     let elf = Elf::parse(&vmlinux_bytes).with_context(|| vmlinux.display().to_string())?;
     let known = Kernel::new(elf).with_context(|| vmlinux.display().to_string())?;
@@ -86,28 +91,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
         context.note(format!("machine `{}` goes on", machine.name()));
         return Ok(status);
     }
-    if let RunState::Ended(ended) = stop(&machine, &mut watch)? {
+    if let RunState::Ended(ended) = machines::stop_watched(&machine, &mut watch)? {
         context.say(format!("machine `{}` had ended before gdb did: {ended}", machine.name()));
         let asked = matches!(ended, Ended::GuestShutdown | Ended::Stopped);
         return Ok(if asked || status != Status::OK { status } else { Status::FAILED });
     }
     Ok(status)
-}
-
-/// Stops the machine. Returns the state it was in when that was not expected.
-fn stop(machine: &Machine, watch: &mut lkdb_machine::Watch) -> anyhow::Result<RunState> {
-    match machine.stop() {
-        Ok(()) => Ok(RunState::Running),
-        Err(lkdb_machine::Error::NoSuchMachine(_)) => Ok(watch.until_ended()?.state),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn no_vmlinux(kernel: &KernelSet) -> String {
-    format!(
-        "there is no vmlinux with symbols for {}; name it with --vmlinux FILE, or get a kernel that has one with `lkdb kernel fetch`",
-        kernel.image.display()
-    )
 }
 
 /// Lets the frozen machine run to its kernel's first instruction, and leaves it there for gdb.

@@ -10,9 +10,9 @@ use lkdb_map::Files;
 use lkdb_session::Session;
 use lkdb_symbols::{Elf, Store};
 
-use crate::kernel_choice;
 use crate::output::{Context, Status};
 use crate::repl::{Repl, Scripts};
+use crate::{kernel_choice, kernel_session};
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -39,11 +39,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
     let (files, store) = (Files::new(), Store::new());
-    let here = std::env::current_dir().context("cannot tell the working directory")?;
-    let mut session = Session::new(&files, &store, here);
-    if let Ok(cache) = Cache::open() {
-        session.keep_indexes(cache.root());
-    }
+    let mut session = kernel_session::empty(&files, &store)?;
     for tree in &args.source {
         let tree = tree.canonicalize().with_context(|| format!("cannot open {}", tree.display()))?;
         session.sources_mut().add_tree(tree);
@@ -66,7 +62,7 @@ fn open_set<'d>(
     store: &'d Store,
     context: &Context,
 ) -> anyhow::Result<()> {
-    sources_of(session, set);
+    kernel_session::know_sources(session, set);
     match &set.vmlinux {
         Some(vmlinux) => Ok(session.add_file(vmlinux)?),
         None => open(session, &set.image, files, store, context),
@@ -83,7 +79,7 @@ fn open<'d>(
 ) -> anyhow::Result<()> {
     let bytes = files.map(file)?;
     if let Ok(elf) = Elf::parse(bytes) {
-        know_sources(session, &elf);
+        find_sources(session, &elf);
         return Ok(session.add_bytes(file, bytes)?);
     }
     let kernel = kernel::unpack(bytes)?;
@@ -94,7 +90,7 @@ fn open<'d>(
     if let Some(vmlinux) = id.and_then(|id| Cache::open().ok()?.debug_file(&id)) {
         context.note(format_args!("symbols are from {}, of the same build", vmlinux.display()));
         let elf = Elf::parse(files.map(&vmlinux)?)?;
-        know_sources(session, &elf);
+        find_sources(session, &elf);
         return Ok(session.add_file(&vmlinux)?);
     }
     let unpacked = store.keep(kernel.into_bytes());
@@ -102,19 +98,10 @@ fn open<'d>(
 }
 
 /// Sources of a kernel whose set is in the cache, recognised by its build ID.
-fn know_sources(session: &mut Session<'_>, elf: &Elf<'_>) {
+fn find_sources(session: &mut Session<'_>, elf: &Elf<'_>) {
     let Some(id) = elf.build_id() else { return };
     let Ok(cache) = Cache::open() else { return };
     if let Some(set) = cache.kernels().iter().find(|set| set.build_id.as_ref() == Some(&id)) {
-        sources_of(session, set);
-    }
-}
-
-fn sources_of(session: &mut Session<'_>, set: &KernelSet) {
-    if let Some(source) = &set.source {
-        session.sources_mut().add_tree(source.clone());
-        if let Some(from) = &set.source_from {
-            session.sources_mut().substitute(from, &source.to_string_lossy());
-        }
+        kernel_session::know_sources(session, set);
     }
 }

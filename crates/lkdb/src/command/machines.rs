@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use comfy_table::{Table, presets};
 use lkdb_agent::Spawn;
 use lkdb_base::size;
-use lkdb_machine::{Machine, RunState, StateRoot};
+use lkdb_machine::{Machine, RunState, StateRoot, Watch};
 use serde::Serialize;
 
 use crate::exit_status::NoStatus;
@@ -200,6 +200,15 @@ pub(crate) fn exec(args: ExecArgs, context: &Context) -> anyhow::Result<Status> 
                 }
             }
         }
+    }
+}
+
+/// Stops a machine whose command ends. Returns the state it was in when that was not expected.
+pub(super) fn stop_watched(machine: &Machine, watch: &mut Watch) -> anyhow::Result<RunState> {
+    match machine.stop() {
+        Ok(()) => Ok(RunState::Running),
+        Err(lkdb_machine::Error::NoSuchMachine(_)) => Ok(watch.until_ended()?.state),
+        Err(error) => Err(error.into()),
     }
 }
 
