@@ -170,11 +170,7 @@ proptest! {
         flips in prop::collection::vec((0usize..4096, any::<u8>(), 0u8..3), 1..12),
     ) {
         let mut made = program(5);
-        for (at, value, section) in flips {
-            let section = match section { 0 => &mut made.info, 1 => &mut made.abbrev, _ => &mut made.str };
-            let at = at % section.len();
-            section[at] = value;
-        }
+        made.damage(&flips);
         let raw = made.raw();
         if let Ok(bytes) = build(&raw, b"id", 2, &Progress::default()) {
             prop_assert!(ask(&Index::open(&bytes, &raw, b"id").unwrap()));

@@ -34,6 +34,19 @@ impl Made {
             ..Raw::default()
         }
     }
+
+    /// Changes bytes: each a place, what is written there, and in which of three sections.
+    pub(crate) fn damage(&mut self, flips: &[(usize, u8, u8)]) {
+        for (at, value, section) in flips {
+            let section = match section {
+                0 => &mut self.info,
+                1 => &mut self.abbrev,
+                _ => &mut self.str,
+            };
+            let at = at % section.len();
+            section[at] = *value;
+        }
+    }
 }
 
 struct Maker<'a> {

@@ -96,11 +96,7 @@ proptest! {
     #[test]
     fn damage_is_survived(flips in prop::collection::vec((0usize..4096, any::<u8>(), 0u8..3), 1..12)) {
         let mut made = program(5);
-        for (at, value, section) in flips {
-            let section = match section { 0 => &mut made.info, 1 => &mut made.abbrev, _ => &mut made.str };
-            let at = at % section.len();
-            section[at] = value;
-        }
+        made.damage(&flips);
         let raw = made.raw();
         if let Ok(units) = Units::read(&raw) {
             for name in ["page", "pid", "counter", "helper", "RUNNING"] {
