@@ -78,18 +78,8 @@ impl<'d> Session<'d> {
     /// # Errors
     /// When they are no ELF file.
     pub fn add_bytes(&mut self, path: &Path, bytes: &'d [u8]) -> Result<()> {
-        let elf = Elf::parse(bytes).map_err(|error| Error::Elf { path: path.to_owned(), error })?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let id = self.symbols.add(&name, elf).ok_or_else(|| Error::say("too many files"))?;
-        if let Some(object) = self.symbols.object(id) {
-            self.memory.add(&elf, |section| object.runtime(object.layout.start(section)));
-        }
-        self.names.forget();
-        self.paths.push((id, path.to_owned()));
-        if let Some(object) = self.symbols.object(id) {
-            self.use_ready_index(object);
-        }
-        Ok(())
+        let elf = parsed(path, bytes)?;
+        self.add_object(path, elf, |_| {})
     }
 
     /// Adds the symbols of a file whose sections run elsewhere: `sections` by name (`.text` alone moves the
@@ -99,19 +89,21 @@ impl<'d> Session<'d> {
     /// As [`Session::add_file`], and for a section that the file does not have.
     pub fn add_file_at(&mut self, path: &Path, sections: &[(String, u64)], offset: u64) -> Result<()> {
         let bytes = self.files.map(self.path(path))?;
-        let elf = Elf::parse(bytes).map_err(|error| Error::Elf { path: path.to_owned(), error })?;
+        let elf = parsed(path, bytes)?;
         if let Some((name, _)) = sections.iter().find(|(name, _)| elf.section(name).is_none()) {
             return Err(Error::say(format!("section {name} not found in {}", path.display())));
         }
+        self.add_object(path, elf, |object| place(object, &elf, sections, offset))
+    }
+
+    /// Adds an object after `set` has told it more.
+    fn add_object(&mut self, path: &Path, elf: Elf<'d>, set: impl FnOnce(&mut Object<'d>)) -> Result<()> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let id = self.symbols.add_with(&name, elf, |object| place(object, &elf, sections, offset));
-        let id = id.ok_or_else(|| Error::say("too many files"))?;
-        if let Some(object) = self.symbols.object(id) {
-            self.memory.add(&elf, |section| object.runtime(object.layout.start(section)));
-        }
+        let id = self.symbols.add_with(&name, elf, set).ok_or_else(|| Error::say("too many files"))?;
         self.names.forget();
         self.paths.push((id, path.to_owned()));
         if let Some(object) = self.symbols.object(id) {
+            self.memory.add(&elf, |section| object.runtime(object.layout.start(section)));
             self.use_ready_index(object);
         }
         Ok(())
@@ -233,18 +225,18 @@ impl<'d> Session<'d> {
         if begin.is_empty() {
             return Vec::new();
         }
-        let tables = self.symbols.objects().filter_map(|object| object.elf.symbols().ok());
-        let mut names: Vec<String> = tables
-            .flat_map(|table| {
-                let names = table.symbols().iter().map(|symbol| symbol.name);
-                names.filter(|name| name.starts_with(begin)).map(str::to_owned).collect::<Vec<_>>()
-            })
-            .collect();
+        let tables = self.symbols.objects().filter_map(|object| object.elf.raw_symbols().ok());
+        let all = tables.flat_map(|table| table.iter().map(|symbol| symbol.name));
+        let mut names: Vec<String> = all.filter(|name| name.starts_with(begin)).map(str::to_owned).collect();
         names.sort_unstable();
         names.dedup();
         names.truncate(SCREEN);
         names
     }
+}
+
+fn parsed<'d>(path: &Path, bytes: &'d [u8]) -> Result<Elf<'d>> {
+    Elf::parse(bytes).map_err(|error| Error::Elf { path: path.to_owned(), error })
 }
 
 /// Places the sections of an object: those that are told, the others by the distance that `.text` moved.

@@ -7,7 +7,7 @@ use crate::stub::Stub;
 
 /// The kinds of the `Z` packet. Under TCG the first two are alike: QEMU compares the program counter,
 /// patches nothing, and needs no memory to be mapped at the address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum BreakpointKind {
     /// `Z0`: under KVM patched into memory, which must be there.
     Software,
@@ -33,18 +33,30 @@ impl BreakpointKind {
     }
 }
 
-/// A breakpoint that the stub holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Inserted {
-    /// Which kind.
-    pub kind: BreakpointKind,
+/// One `Z` packet's worth: where the stub is to stop a CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Site {
     /// Where.
     pub address: RuntimeAddr,
+    /// Which kind.
+    pub kind: BreakpointKind,
     /// The watched bytes, or 1 for a breakpoint on x86.
     pub length: u64,
 }
 
-impl Inserted {
+impl Site {
+    /// For code.
+    #[must_use]
+    pub fn code(address: RuntimeAddr) -> Self {
+        Self { address, kind: BreakpointKind::Software, length: 1 }
+    }
+
+    /// Whether it stops a CPU by its program counter.
+    #[must_use]
+    pub fn is_code(self) -> bool {
+        matches!(self.kind, BreakpointKind::Software | BreakpointKind::Hardware)
+    }
+
     fn request(&self, letter: char) -> String {
         format!("{letter}{},{:x},{:x}", self.kind.digit(), self.address.0, self.length)
     }
@@ -56,9 +68,9 @@ impl Stub {
     /// # Errors
     /// [`Error::Refused`](crate::Error::Refused) where the stub has no more of that kind.
     pub fn insert(&mut self, kind: BreakpointKind, address: RuntimeAddr, length: u64) -> Result<()> {
-        let breakpoint = Inserted { kind, address, length };
-        self.ok(&breakpoint.request('Z'))?;
-        self.inserted.push(breakpoint);
+        let site = Site { address, kind, length };
+        self.ok(&site.request('Z'))?;
+        self.inserted.push(site);
         Ok(())
     }
 
@@ -67,9 +79,9 @@ impl Stub {
     /// # Errors
     /// [`Error::Refused`](crate::Error::Refused) where there is none.
     pub fn remove(&mut self, kind: BreakpointKind, address: RuntimeAddr, length: u64) -> Result<()> {
-        let breakpoint = Inserted { kind, address, length };
-        self.ok(&breakpoint.request('z'))?;
-        if let Some(index) = self.inserted.iter().position(|one| *one == breakpoint) {
+        let site = Site { address, kind, length };
+        self.ok(&site.request('z'))?;
+        if let Some(index) = self.inserted.iter().position(|one| *one == site) {
             self.inserted.swap_remove(index);
         }
         Ok(())
@@ -77,7 +89,7 @@ impl Stub {
 
     /// What the stub holds, as far as it was told by this connection.
     #[must_use]
-    pub fn inserted(&self) -> &[Inserted] {
+    pub fn inserted(&self) -> &[Site] {
         &self.inserted
     }
 

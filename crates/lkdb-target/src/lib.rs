@@ -18,7 +18,7 @@ mod stop;
 pub mod stub;
 
 pub use address::{Address, NoAddress, process_behind};
-pub use breakpoint::{BreakpointKind, Inserted};
+pub use breakpoint::{BreakpointKind, Site};
 pub use error::{Error, Result};
 pub use guest::{Guest, GuestMemory, View};
 pub use memory::Physical;

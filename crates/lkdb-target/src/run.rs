@@ -70,11 +70,15 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// The next step.
-    pub fn next_step(&mut self) -> Resume {
-        let others_run = self.alone == 0;
+    /// Whether the others run at the next step.
+    #[must_use]
+    pub const fn others_run(self) -> bool {
+        self.alone == 0
+    }
+
+    /// A step was done.
+    pub fn count(&mut self) {
         self.alone = self.alone.saturating_sub(1);
-        Resume::step(self.thread, others_run)
     }
 }
 
@@ -317,7 +321,12 @@ mod tests {
     #[test]
     fn steps_let_the_others_run_after_a_while() {
         let mut steps = Steps { thread: Thread(1), alone: 2 };
-        let packets: Vec<_> = (0..4).map(|_| steps.next_step().packet()).collect();
+        let mut next = || {
+            let step = Resume::step(steps.thread, steps.others_run());
+            steps.count();
+            step.packet()
+        };
+        let packets: Vec<_> = (0..4).map(|_| next()).collect();
         assert_eq!(packets, ["vCont;s:1", "vCont;s:1", "vCont;s:1;c", "vCont;s:1;c"]);
     }
 }

@@ -20,7 +20,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::breakpoint::Inserted;
+use crate::breakpoint::Site;
 use crate::error::{Error, Result, excerpt};
 use crate::link::{Link, Received};
 use crate::registers::{RegisterLayout, Registers};
@@ -55,7 +55,7 @@ pub struct Stub {
     pub(crate) selected: Option<Thread>,
     pub(crate) running: bool,
     pub(crate) generation: u64,
-    pub(crate) inserted: Vec<Inserted>,
+    pub(crate) inserted: Vec<Site>,
     pub(crate) last_stop: Option<Stop>,
 }
 

@@ -3,7 +3,7 @@
 use lkdb_session::Session;
 use lkdb_session::frames::FrameId;
 use lkdb_session::live::Stop;
-use lkdb_session::stepping::{How, Outcome};
+use lkdb_session::stepping::How;
 use lkdb_symbols::TypeId;
 use lkdb_value::format::print;
 use lkdb_value::type_text;
@@ -94,9 +94,10 @@ fn finish(session: &mut Session<'_>, arguments: &str) -> Result {
     let row = session.frame(level)?;
     let from = FrameLine::of(session, level, &row);
     let ty = session.result_type(&row);
-    let outcome = session.finish(level)?;
-    let stopped = Stopped::of(session, outcome.stop);
-    let value = ty.filter(|_| outcome.done).map(|ty| Returned::of(session, ty)).transpose()?;
+    let stop = session.finish(level)?;
+    let done = stop.is_done();
+    let stopped = Stopped::of(session, stop);
+    let value = ty.filter(|_| done).map(|ty| Returned::of(session, ty)).transpose()?;
     Ok(Box::new(Finished { from, stopped, value }))
 }
 
@@ -152,20 +153,20 @@ impl Layout for Finished {
 fn repeated(
     session: &mut Session<'_>,
     arguments: &str,
-    step: fn(&mut Session<'_>) -> lkdb_session::Result<Outcome>,
+    step: fn(&mut Session<'_>) -> lkdb_session::Result<Stop>,
 ) -> Result {
     let bad = || Error::say(format!("Bad count: {arguments}."));
     let times: u64 = if arguments.is_empty() { 1 } else { arguments.parse().map_err(|_| bad())? };
     let before = session.frame_id(0);
     for _ in 1..times {
-        let outcome = step(session)?;
-        if !outcome.done {
-            return Ok(Box::new(Stopped::of(session, outcome.stop)));
+        let stop = step(session)?;
+        if !stop.is_done() {
+            return Ok(Box::new(Stopped::of(session, stop)));
         }
     }
     let stop = match times {
         0 => session.live()?.stop().cloned().unwrap_or(Stop::Interrupted { cpu: 0 }),
-        _ => step(session)?.stop,
+        _ => step(session)?,
     };
     Ok(Box::new(Stopped::stepped(session, stop, before)))
 }
@@ -199,7 +200,7 @@ impl Stopped {
     fn stepped(session: &Session<'_>, stop: Stop, before: Option<FrameId>) -> Self {
         let mut stopped = Self::of(session, stop);
         let same = before.is_some() && session.frame_id(0) == before;
-        if matches!(stopped.stop, Stop::Done { .. }) && same {
+        if stopped.stop.is_done() && same {
             let row = session.frame(0).ok();
             stopped.source = stopped.source.zip(row).map(|(source, row)| source.alone(&row));
             stopped.line_alone = stopped.source.is_some();

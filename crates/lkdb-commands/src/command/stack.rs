@@ -47,14 +47,11 @@ fn backtrace(session: &mut Session<'_>, arguments: &str) -> Result {
         }
         _ => 0,
     };
-    let rows: Vec<_> = stack.rows.iter().cloned().enumerate().skip(from).take(wanted).collect();
     let more = stack.rows.len() > wanted;
     let end = stack.end.as_ref().filter(|_| !more).and_then(broken);
-    // Arguments follow the stack themselves.
-    drop(stack);
     let mut frames = Vec::new();
-    for (level, row) in rows {
-        let line = FrameLine::of(session, level, &row);
+    for (level, row) in stack.rows.iter().enumerate().skip(from).take(wanted) {
+        let line = FrameLine::of(session, level, row);
         let locals = if full { Some(Variables::locals(session, level)?) } else { None };
         frames.push(Entry { line, locals });
     }

@@ -2,16 +2,15 @@
 //!
 //! Three things with three lives. A [`Breakpoint`] is an intention: it outlives the kernel's unpacking,
 //! a reboot and a module's unloading. Its [`Location`]s are where it is now: they are found anew whenever
-//! the kernel's place changes. What is [`Installed`] is what the stub was told last; before each resume it is
-//! made equal to what is [`Table::wanted`], by as few packets as that takes.
+//! the kernel's place changes. What the stub was told last its client knows
+//! ([`lkdb_target::Stub::inserted`]); before each resume it is made equal to what is [`Table::wanted`], by as
+//! few packets as that takes.
 //!
 //! Names are resolved elsewhere ([`crate::linespec`]); running and stopping is [`crate::run`]'s.
 
-mod installed;
 mod resolve;
 mod table;
 
-pub use installed::{Installed, Site};
 pub use table::{NoBreakpoint, Table};
 
 use lkdb_base::RuntimeAddr;
@@ -32,8 +31,6 @@ pub struct Breakpoint {
     pub ignore: u64,
     /// How often it was hit, those let pass included.
     pub hits: u64,
-    /// The condition as typed; evaluated in the frame of the CPU that came by.
-    pub condition: Option<String>,
     /// Where it is now; none while that is unknown.
     pub locations: Vec<Location>,
 }

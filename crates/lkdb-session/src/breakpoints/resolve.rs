@@ -1,7 +1,6 @@
 //! Where breakpoints are now: their places found anew whenever the kernel's place changes.
 
 use lkdb_symbols::{Place, TypeSource as _};
-use lkdb_target::Thread;
 
 use super::{Access, Breakpoint, Found, Table, What};
 use crate::linespec::Purpose;
@@ -79,13 +78,6 @@ impl Session<'_> {
             self.breakpoints.get_mut(number)?.move_to(found);
         }
         Ok(())
-    }
-
-    /// Whether a breakpoint's condition holds for a CPU that came by.
-    pub(crate) fn condition_holds(&mut self, number: u32, cpu: Thread) -> Result<bool> {
-        let _ = cpu;
-        let breakpoint = self.breakpoints.get(number)?;
-        Ok(breakpoint.condition.is_none())
     }
 
     /// The places in memory that a location specification means, by address.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lkdb_base::RuntimeAddr;
+use lkdb_target::Site;
 
-use super::installed::Site;
 use super::{Breakpoint, What};
 
 /// There is none of this number.
@@ -24,16 +24,8 @@ impl Table {
     pub fn add(&mut self, what: What, temporary: bool) -> u32 {
         self.last += 1;
         let number = self.last;
-        let breakpoint = Breakpoint {
-            number,
-            what,
-            temporary,
-            enabled: true,
-            ignore: 0,
-            hits: 0,
-            condition: None,
-            locations: Vec::new(),
-        };
+        let breakpoint =
+            Breakpoint { number, what, temporary, enabled: true, ignore: 0, hits: 0, locations: Vec::new() };
         self.breakpoints.insert(number, breakpoint);
         number
     }
@@ -85,7 +77,7 @@ impl Table {
             .flat_map(|breakpoint| {
                 let (kind, length) = (breakpoint.kind(), breakpoint.length());
                 let places = breakpoint.locations.iter().filter(|location| location.enabled);
-                places.map(move |location| Site { address: location.address, kind: kind.into(), length })
+                places.map(move |location| Site { address: location.address, kind, length })
             })
             .collect()
     }

@@ -7,7 +7,7 @@ mod rows;
 mod variables;
 mod world;
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use lkdb_base::RuntimeAddr;
@@ -36,6 +36,14 @@ pub struct Stack {
     pub end: Option<End>,
 }
 
+impl Stack {
+    /// Whether so many rows and the caller of the last are known, or the stack has no more.
+    fn reaches(&self, rows: usize) -> bool {
+        let last = rows.checked_sub(1).and_then(|last| self.rows.get(last));
+        self.end.is_some() || rows == 0 || last.is_some_and(|row| row.physical + 1 < self.frames.len())
+    }
+}
+
 /// What makes a frame that one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameId {
@@ -47,28 +55,26 @@ pub struct FrameId {
 /// The stack of the selected CPU and the frame that commands are about.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
-    stack: RefCell<Stack>,
+    stack: RefCell<Rc<Stack>>,
     selected: Cell<usize>,
 }
 
 impl<'d> Session<'d> {
-    /// The selected CPU's stack, with at least `rows` rows unless it ends before.
+    /// The selected CPU's stack, with at least `rows` rows and the frame that called the last of them, unless it
+    /// ends before: entry values and returns are the caller's.
     ///
     /// # Errors
     /// When there is no machine, or it does not tell its registers.
-    pub fn stack(&self, rows: usize) -> Result<Ref<'_, Stack>> {
+    pub fn stack(&self, rows: usize) -> Result<Rc<Stack>> {
         let live = self.live()?;
         let key = (live.generation(), live.selected());
-        let known = {
-            let stack = self.frames.stack.borrow();
-            stack.of == Some(key) && (stack.end.is_some() || stack.rows.len() >= rows)
-        };
-        if !known {
-            // One more physical frame than asked for: entry values come from the caller.
-            let stack = self.follow(key, rows.saturating_add(1))?;
-            *self.frames.stack.borrow_mut() = stack;
+        let known = Rc::clone(&self.frames.stack.borrow());
+        if known.of == Some(key) && known.reaches(rows) {
+            return Ok(known);
         }
-        Ok(self.frames.stack.borrow())
+        let stack = Rc::new(self.follow(key, rows)?);
+        self.frames.stack.replace(Rc::clone(&stack));
+        Ok(stack)
     }
 
     fn follow(&self, key: (u64, Thread), rows: usize) -> Result<Stack> {
@@ -78,7 +84,7 @@ impl<'d> Session<'d> {
         let program = Program::new(live.arch(), live.memory(), self.symbols(), &self.unwind_tables);
         let mut stepper = Stepper::new(&program, registers);
         let mut stack = Stack { of: Some(key), ..Stack::default() };
-        while stack.rows.len() < rows {
+        while !stack.reaches(rows) {
             let Some(frame) = stepper.next_frame() else {
                 stack.end = stepper.end().cloned();
                 break;

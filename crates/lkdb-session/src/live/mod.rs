@@ -111,7 +111,7 @@ impl Live {
     /// # Errors
     /// When there is no such CPU.
     pub fn select(&mut self, cpu: Thread) -> Result<()> {
-        if self.runner.pc(cpu).is_none() {
+        if self.pc(cpu).is_none() {
             return Err(Error::say(format!("Unknown thread {}.", cpu.0)));
         }
         self.selected = cpu;
@@ -123,6 +123,12 @@ impl Live {
     #[must_use]
     pub fn cpus(&self) -> &[(Thread, RuntimeAddr)] {
         self.runner.cpus()
+    }
+
+    /// Where one CPU stands; none where there is no such.
+    #[must_use]
+    pub fn pc(&self, cpu: Thread) -> Option<RuntimeAddr> {
+        self.runner.pc(cpu)
     }
 
     /// Memory as the selected CPU sees it.
@@ -137,15 +143,6 @@ impl Live {
     /// When the stub does not tell them.
     pub fn registers(&self, cpu: Thread) -> Result<Registers> {
         Ok(self.stub.borrow_mut().registers(cpu)?)
-    }
-
-    /// Sets a register of a CPU, from bytes in the target's order.
-    ///
-    /// # Errors
-    /// When the stub refuses.
-    pub fn set_register(&mut self, cpu: Thread, name: &str, bytes: &[u8]) -> Result<()> {
-        self.stub.borrow_mut().write_register(cpu, name, bytes)?;
-        Ok(self.runner.read_again()?)
     }
 
     /// Sets a register of the selected CPU, from bytes in the target's order.
@@ -235,7 +232,7 @@ impl<'d> Session<'d> {
             let registers = live.registers(live.selected).ok()?;
             return registers.number(live.arch.program_counter).map(RuntimeAddr);
         }
-        live.runner.pc(live.selected)
+        live.pc(live.selected)
     }
 
     /// Memory: the machine's, else the files'.

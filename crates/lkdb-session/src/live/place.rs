@@ -18,7 +18,7 @@ impl<'d> Session<'d> {
         let Kernel::ToCome(boot) = live.kernel else { return Ok(()) };
         let entry = entry::at_entry(&mut live.stub.borrow_mut(), &boot, &kernel, live.boot_within)?;
         live.kernel = Kernel::Here(entry);
-        live.runner.start_afresh()?;
+        live.runner.read_again()?;
         self.kernel_moved()
     }
 

@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 
 use lkdb_base::RuntimeAddr;
-use lkdb_target::Thread;
+use lkdb_target::{Site, Thread};
 
 use super::{Hit, Kernel, Stop};
-use crate::breakpoints::Site;
+use crate::breakpoints::Breakpoint;
 use crate::run::{Cause, Landing, Move};
 use crate::{Error, Result, Session};
 
@@ -171,7 +171,7 @@ impl Session<'_> {
                 Move::Step { cpu: moved, .. } => *cpu != moved && before.contains(&(*cpu, *pc)),
                 Move::Run => false,
             };
-            if !stood && self.counts(*cpu, *pc)? {
+            if !stood && self.counts(*pc) {
                 self.live_mut()?.queue.push(Hit { cpu: *cpu, pc: *pc });
             }
         }
@@ -182,21 +182,12 @@ impl Session<'_> {
     }
 
     /// Counts a hit at every breakpoint there; whether one of them stops.
-    fn counts(&mut self, cpu: Thread, pc: RuntimeAddr) -> Result<bool> {
+    fn counts(&mut self, pc: RuntimeAddr) -> bool {
         let mut stops = false;
         for (number, _) in self.breakpoints().at(pc) {
-            if !self.condition_holds(number, cpu)? {
-                continue;
-            }
-            let Ok(breakpoint) = self.breakpoints_mut().get_mut(number) else { continue };
-            breakpoint.hits += 1;
-            if breakpoint.ignore > 0 {
-                breakpoint.ignore -= 1;
-            } else {
-                stops = true;
-            }
+            stops |= self.breakpoints_mut().get_mut(number).is_ok_and(Breakpoint::counts);
         }
-        Ok(stops)
+        stops
     }
 
     /// The next hit that was queued, if it is still one: its CPU may have been moved, its breakpoint deleted.
@@ -207,7 +198,7 @@ impl Session<'_> {
                 return Ok(None);
             }
             let hit = live.queue.remove(0);
-            if live.runner.pc(hit.cpu) != Some(hit.pc) {
+            if live.pc(hit.cpu) != Some(hit.pc) {
                 continue;
             }
             let numbers = self.breakpoints().at(hit.pc);
@@ -226,7 +217,7 @@ impl Session<'_> {
     /// The watchpoints that a touch at `address` stops for.
     fn touched(&mut self, landing: &Landing, address: RuntimeAddr) -> Result<Option<Stop>> {
         let mut numbers = self.breakpoints().watching(address);
-        numbers.retain(|number| self.breakpoints_mut().get_mut(*number).is_ok_and(|one| one.counts()));
+        numbers.retain(|number| self.breakpoints_mut().get_mut(*number).is_ok_and(Breakpoint::counts));
         let cpu = landing.cpu.cpu();
         Ok((!numbers.is_empty()).then_some(Stop::Watchpoint { cpu, numbers, address: address.0 }))
     }

@@ -55,6 +55,12 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// Whether the command that moved the machine came to its end; else something else stopped it first.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done { .. })
+    }
+
     /// The CPU that it is about.
     #[must_use]
     pub fn cpu(&self) -> Option<Thread> {

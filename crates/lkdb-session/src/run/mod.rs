@@ -17,9 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lkdb_base::RuntimeAddr;
-use lkdb_target::{Error, Stop, Stub, Thread};
-
-use crate::breakpoints::{Installed, Site};
+use lkdb_target::{Error, Site, Stop, Stub, Thread};
 
 pub use landing::{Cause, Landing};
 
@@ -49,7 +47,6 @@ pub enum Move {
 #[derive(Debug)]
 pub struct Runner {
     stub: Rc<RefCell<Stub>>,
-    installed: Installed,
     at: Vec<(Thread, RuntimeAddr)>,
     program_counter: &'static str,
     refused: Vec<(Site, Error)>,
@@ -61,13 +58,7 @@ impl Runner {
     /// # Errors
     /// When the CPUs cannot be read.
     pub fn new(stub: Rc<RefCell<Stub>>, program_counter: &'static str) -> Result<Self, Error> {
-        let mut runner = Self {
-            stub,
-            installed: Installed::default(),
-            at: Vec::new(),
-            program_counter,
-            refused: Vec::new(),
-        };
+        let mut runner = Self { stub, at: Vec::new(), program_counter, refused: Vec::new() };
         runner.read_cpus()?;
         Ok(runner)
     }
@@ -89,19 +80,36 @@ impl Runner {
         self.at.iter().find(|(thread, _)| *thread == cpu).map(|(_, pc)| *pc)
     }
 
-    /// The stub has dropped every breakpoint (it does at `?`), and CPUs may stand elsewhere.
-    ///
-    /// # Errors
-    /// When the CPUs cannot be read.
-    pub fn start_afresh(&mut self) -> Result<(), Error> {
-        self.installed.forget();
-        self.read_cpus()
+    /// Makes the stub hold these breakpoints and no others, but for those it refuses.
+    fn settle(&mut self, wanted: &BTreeSet<Site>) -> Result<(), Error> {
+        let mut stub = self.stub.borrow_mut();
+        let held: BTreeSet<Site> = stub.inserted().iter().copied().collect();
+        for site in held.difference(wanted) {
+            stub.remove(site.kind, site.address, site.length)?;
+        }
+        self.refused.clear();
+        for site in wanted.difference(&held) {
+            match stub.insert(site.kind, site.address, site.length) {
+                Ok(()) => {}
+                Err(error @ (Error::Refused { .. } | Error::Unsupported(_))) => {
+                    self.refused.push((*site, error))
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
-    /// Makes the stub hold these breakpoints and no others.
-    fn settle(&mut self, wanted: &BTreeSet<Site>) -> Result<(), Error> {
-        self.refused = self.installed.settle(wanted, &mut self.stub.borrow_mut())?;
-        Ok(())
+    /// Takes the code breakpoints at some addresses out, to step past them; [`Self::settle`] puts them back.
+    /// Whether there were any.
+    fn lift(&mut self, addresses: &[RuntimeAddr]) -> Result<bool, Error> {
+        let mut stub = self.stub.borrow_mut();
+        let lifted = |site: &Site| site.is_code() && addresses.contains(&site.address);
+        let sites: Vec<Site> = stub.inserted().iter().copied().filter(lifted).collect();
+        for site in &sites {
+            stub.remove(site.kind, site.address, site.length)?;
+        }
+        Ok(!sites.is_empty())
     }
 
     /// Moves the target, with `wanted` in place, and waits until it stands still again, or until
@@ -126,7 +134,8 @@ impl Runner {
             },
             Move::Step { cpu, others_run } => {
                 // A breakpoint that is lifted would let the others slip by, one that is not stops them at once.
-                let frozen = self.lift_at(cpu)? || self.others_stand_on_breakpoints(cpu, wanted);
+                let here: Vec<_> = self.pc(cpu).into_iter().collect();
+                let frozen = self.lift(&here)? || self.standing(wanted).any(|(other, _)| other != cpu);
                 if !frozen {
                     self.settle(wanted)?;
                 }
@@ -140,28 +149,21 @@ impl Runner {
         Ok(Landing::new(how, &stop, &self.at, interrupt.load(Ordering::Relaxed)))
     }
 
-    /// Takes the breakpoint away that a CPU stands on; whether it stood on one.
-    fn lift_at(&mut self, cpu: Thread) -> Result<bool, Error> {
-        let Some(pc) = self.pc(cpu).filter(|pc| self.installed.stops_at(*pc)) else { return Ok(false) };
-        self.installed.lift(&[pc], &mut self.stub.borrow_mut())?;
-        Ok(true)
-    }
-
-    fn others_stand_on_breakpoints(&self, cpu: Thread, wanted: &BTreeSet<Site>) -> bool {
+    /// The CPUs that stand on one of these breakpoints, and where.
+    fn standing(&self, wanted: &BTreeSet<Site>) -> impl Iterator<Item = (Thread, RuntimeAddr)> {
         let on = |pc: RuntimeAddr| wanted.iter().any(|site| site.address == pc && site.is_code());
-        self.at.iter().any(|(other, pc)| *other != cpu && on(*pc))
+        self.at.iter().copied().filter(move |(_, pc)| on(*pc))
     }
 
     /// Steps every CPU off the breakpoint it stands on, one after the other. A stop for another reason than
     /// the step is returned.
     fn step_off(&mut self, wanted: &BTreeSet<Site>) -> Result<Option<Stop>, Error> {
-        let stands_on = |pc: RuntimeAddr| wanted.iter().any(|site| site.address == pc && site.is_code());
-        let standing: Vec<_> = self.at.iter().filter(|(_, pc)| stands_on(*pc)).copied().collect();
+        let standing: Vec<_> = self.standing(wanted).collect();
         if standing.is_empty() {
             return Ok(None);
         }
         let places: Vec<_> = standing.iter().map(|(_, pc)| *pc).collect();
-        self.installed.lift(&places, &mut self.stub.borrow_mut())?;
+        self.lift(&places)?;
         for (cpu, _) in standing {
             self.stub().step(cpu, false)?;
             let stop = self.stub().wait(TO_STOP)?;

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use lkdb_base::RuntimeAddr;
-use lkdb_target::Thread;
+use lkdb_target::{Site, Steps, Thread};
 
-use super::Steps;
 use super::returning::Return;
-use crate::breakpoints::Site;
+use super::{step, steps_of};
 use crate::live::{Goal, Verdict};
 use crate::run::{Landing, Move};
 use crate::{Result, Session};
@@ -32,13 +31,13 @@ impl Instruction {
         let behind_halt = session.behind_halt(cpu)?;
         let from_sp = session.stack_pointer(cpu)?;
         let from = session.code_at(cpu)?.0;
-        Ok(Self { steps: Steps::of(cpu), over, behind_halt, back: None, from, from_sp })
+        Ok(Self { steps: steps_of(cpu), over, behind_halt, back: None, from, from_sp })
     }
 }
 
 impl Goal for Instruction {
     fn next_move(&self) -> Move {
-        if self.behind_halt.is_some() || self.back.is_some() { Move::Run } else { self.steps.next_move() }
+        if self.behind_halt.is_some() || self.back.is_some() { Move::Run } else { step(self.steps) }
     }
 
     fn sites(&self) -> BTreeSet<Site> {
@@ -48,17 +47,20 @@ impl Goal for Instruction {
 
     fn landed(&mut self, session: &mut Session<'_>, landing: &Landing) -> Result<Verdict> {
         self.steps.count();
-        let cpu = self.steps.cpu;
+        let cpu = self.steps.thread;
         if let Some(back) = self.back {
             return Ok(back.at(session, landing)?.map_or(Verdict::GoOn, Verdict::Done));
         }
-        let pc = landing.cpus.iter().find(|(one, _)| *one == cpu).map(|(_, pc)| *pc);
         if let Some(behind) = self.behind_halt {
-            return Ok(if pc == Some(behind) { Verdict::Done(cpu) } else { Verdict::GoOn });
+            return Ok(if landing.cpus.contains(&(cpu, behind)) {
+                Verdict::Done(cpu)
+            } else {
+                Verdict::GoOn
+            });
         }
         if self.over && session.stack_pointer(cpu)? <= self.from_sp {
             session.look_at(cpu)?;
-            let stack = session.stack(2)?;
+            let stack = session.stack(1)?;
             let back = stack.frames.get(1).map(|caller| Return::into_frame(session, caller)).transpose()?;
             // A call returns right behind itself, with the stack as it was.
             let behind = |back: &Return| back.pc.0.wrapping_sub(self.from.0) <= LONGEST as u64;
@@ -90,9 +92,7 @@ impl Session<'_> {
 
     /// Where a CPU stands, and the bytes of the instruction there.
     fn code_at(&self, cpu: Thread) -> Result<(RuntimeAddr, Vec<u8>)> {
-        let live = self.live()?;
-        let at = live.cpus().iter().find(|(one, _)| *one == cpu).map(|(_, pc)| *pc);
-        let pc = at.ok_or_else(super::no_frame)?;
+        let pc = self.live()?.pc(cpu).ok_or_else(super::no_frame)?;
         let mut bytes = vec![0; LONGEST];
         while !bytes.is_empty() && self.memory().read(pc, &mut bytes).is_err() {
             bytes.pop();

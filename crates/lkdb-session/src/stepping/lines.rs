@@ -9,11 +9,10 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use lkdb_base::RuntimeAddr;
-use lkdb_target::Thread;
+use lkdb_target::{Site, Steps, Thread};
 
-use super::Steps;
 use super::returning::Return;
-use crate::breakpoints::Site;
+use super::{step, steps_of};
 use crate::frames::{Row, line_at};
 use crate::live::{Goal, Verdict};
 use crate::run::{Landing, Move};
@@ -79,7 +78,7 @@ impl Line {
         let here = Here::of(session, cpu)?;
         let mut goal = Self {
             how,
-            steps: Steps::of(cpu),
+            steps: steps_of(cpu),
             wait: session.behind_halt(cpu)?.map(Wait::BehindHalt),
             origin: here.identity.clone(),
             range: 0..0,
@@ -107,7 +106,7 @@ impl Line {
 
     /// What to do at a place that was stepped to.
     fn judge(&mut self, session: &mut Session<'_>, cpu: Thread) -> Result<Verdict> {
-        let pc = session.live()?.cpus().iter().find(|(one, _)| *one == cpu).map(|(_, pc)| *pc);
+        let pc = session.live()?.pc(cpu);
         if pc.is_some_and(|pc| self.range.contains(&pc.0)) {
             self.wait = session.behind_halt(cpu)?.map(Wait::BehindHalt);
             return Ok(Verdict::GoOn);
@@ -131,10 +130,10 @@ impl Line {
             .then(|| session.body_of(here.pc))
             .flatten();
         self.wait = match (body, here.back) {
-            (Some(body), _) if body == here.pc => return Ok(Verdict::Done(self.steps.cpu)),
+            (Some(body), _) if body == here.pc => return Ok(Verdict::Done(self.steps.thread)),
             (Some(body), _) => Some(Wait::Body(Return { pc: body, sp: here.sp() })),
             (None, Some(back)) => Some(Wait::Back(back)),
-            (None, None) => return Ok(Verdict::Done(self.steps.cpu)),
+            (None, None) => return Ok(Verdict::Done(self.steps.thread)),
         };
         Ok(Verdict::GoOn)
     }
@@ -164,7 +163,7 @@ impl Line {
 
 impl Goal for Line {
     fn next_move(&self) -> Move {
-        if self.wait.is_some() { Move::Run } else { self.steps.next_move() }
+        if self.wait.is_some() { Move::Run } else { step(self.steps) }
     }
 
     fn sites(&self) -> BTreeSet<Site> {
@@ -179,29 +178,23 @@ impl Goal for Line {
         match self.wait {
             None => {
                 self.steps.count();
-                self.judge(session, self.steps.cpu)
+                self.judge(session, self.steps.thread)
             }
             Some(Wait::BehindHalt(pc)) => {
-                if landing.cpus.contains(&(self.steps.cpu, pc)) {
+                if landing.cpus.contains(&(self.steps.thread, pc)) {
                     self.wait = None;
-                    return self.judge(session, self.steps.cpu);
+                    return self.judge(session, self.steps.thread);
                 }
                 Ok(Verdict::GoOn)
             }
             Some(Wait::Body(to)) => {
-                for (cpu, pc) in &landing.cpus {
-                    let sp = session.stack_pointer(*cpu)?;
-                    let longest = session.live()?.arch().frames.longest_stack;
-                    if *pc == to.pc && to.sp.wrapping_sub(sp) < longest {
-                        return Ok(Verdict::Done(*cpu));
-                    }
-                }
-                Ok(Verdict::GoOn)
+                let there = session.arrived(landing, &[to.pc], Some(to.sp))?;
+                Ok(there.map_or(Verdict::GoOn, Verdict::Done))
             }
             Some(Wait::Back(back)) => match back.at(session, landing)? {
                 Some(cpu) => {
                     self.wait = None;
-                    self.steps = Steps::of(cpu);
+                    self.steps = steps_of(cpu);
                     self.judge(session, cpu)
                 }
                 None => Ok(Verdict::GoOn),
@@ -216,7 +209,7 @@ impl Here {
             session.look_at(cpu)?;
         }
         let row = session.frame(0)?;
-        let stack = session.stack(64)?;
+        let stack = session.stack(1)?;
         let identity = |physical: usize| {
             let frame = stack.frames.get(physical)?;
             let rows = stack.rows.iter().filter(|row| row.physical == physical);

@@ -14,7 +14,7 @@ mod returned;
 mod returning;
 
 use lkdb_base::RuntimeAddr;
-use lkdb_target::Thread;
+use lkdb_target::{Steps, Thread};
 
 use crate::live::Stop;
 use crate::run::Move;
@@ -26,34 +26,14 @@ pub use returning::Return;
 /// Steps with the other CPUs frozen: more than any line of straight code takes, fewer than a user notices.
 const ALONE: u32 = 2000;
 
-/// What came of a command that moves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// Why the machine stands still.
-    pub stop: Stop,
-    /// The command came to its end; another stop may have come first.
-    pub done: bool,
-}
-
 /// The single steps of one CPU.
-#[derive(Debug, Clone, Copy)]
-struct Steps {
-    cpu: Thread,
-    left: u32,
+fn steps_of(cpu: Thread) -> Steps {
+    Steps { thread: cpu, alone: ALONE }
 }
 
-impl Steps {
-    fn of(cpu: Thread) -> Self {
-        Self { cpu, left: ALONE }
-    }
-
-    fn next_move(self) -> Move {
-        Move::Step { cpu: self.cpu, others_run: self.left == 0 }
-    }
-
-    fn count(&mut self) {
-        self.left = self.left.saturating_sub(1);
-    }
+/// The next of them.
+fn step(steps: Steps) -> Move {
+    Move::Step { cpu: steps.thread, others_run: steps.others_run() }
 }
 
 impl Session<'_> {
@@ -61,45 +41,45 @@ impl Session<'_> {
     ///
     /// # Errors
     /// When there is no machine, or it cannot be moved.
-    pub fn step_instruction(&mut self, over: bool) -> Result<Outcome> {
+    pub fn step_instruction(&mut self, over: bool) -> Result<Stop> {
         let cpu = self.live()?.selected();
         let mut goal = instruction::Instruction::new(self, cpu, over)?;
-        self.outcome(&mut goal)
+        self.proceed(&mut goal)
     }
 
     /// `step`, `next`, and `until` without an argument.
     ///
     /// # Errors
     /// When there is no machine, or it cannot be moved.
-    pub fn step_line(&mut self, how: How) -> Result<Outcome> {
+    pub fn step_line(&mut self, how: How) -> Result<Stop> {
         if self.enter_inlined(how)? {
             let cpu = self.live()?.selected().cpu();
-            return Ok(Outcome { stop: Stop::Done { cpu }, done: true });
+            return Ok(Stop::Done { cpu });
         }
         let mut goal = lines::Line::new(self, how)?;
-        let outcome = self.outcome(&mut goal)?;
-        if outcome.done {
+        let stop = self.proceed(&mut goal)?;
+        if stop.is_done() {
             self.stand_before_inlined(usize::from(goal.entered))?;
         }
-        Ok(outcome)
+        Ok(stop)
     }
 
     /// `finish`: until the frame of this level returns. The return is told when it did.
     ///
     /// # Errors
     /// gdb's words for a frame that returns to nobody.
-    pub fn finish(&mut self, level: usize) -> Result<Outcome> {
+    pub fn finish(&mut self, level: usize) -> Result<Stop> {
         let mut goal = returning::Finish::new(self, level)?;
-        self.outcome(&mut goal)
+        self.proceed(&mut goal)
     }
 
     /// `until LOCATION` and `advance LOCATION`: to one of these places, or until the selected frame returns.
     ///
     /// # Errors
     /// When there is no machine, or it cannot be moved.
-    pub fn run_to(&mut self, places: &[RuntimeAddr], same_frame: bool) -> Result<Outcome> {
+    pub fn run_to(&mut self, places: &[RuntimeAddr], same_frame: bool) -> Result<Stop> {
         let mut goal = returning::RunTo::new(self, places, same_frame)?;
-        self.outcome(&mut goal)
+        self.proceed(&mut goal)
     }
 
     /// `jump`: the selected CPU goes on at an address.
@@ -107,17 +87,10 @@ impl Session<'_> {
     /// # Errors
     /// When its program counter cannot be set.
     pub fn jump(&mut self, to: RuntimeAddr) -> Result<Stop> {
-        let live = self.live_mut()?;
-        let (cpu, name) = (live.selected(), live.arch().program_counter);
-        live.set_register(cpu, name, &to.0.to_le_bytes())?;
+        let live = self.live()?;
+        live.write_register(live.arch().program_counter, &to.0.to_le_bytes())?;
         self.forget_frames();
         self.resume()
-    }
-
-    fn outcome(&mut self, goal: &mut dyn crate::live::Goal) -> Result<Outcome> {
-        let stop = self.proceed(goal)?;
-        let done = matches!(stop, Stop::Done { .. });
-        Ok(Outcome { stop, done })
     }
 
     /// At the first instruction of inlined functions the user is not in them yet, but for `entered` of them.

@@ -29,7 +29,6 @@ impl Session<'_> {
         let size = usize::try_from(self.symbols().size(ty).ok()?).ok()?;
         let stack = self.stack(1).ok()?;
         let registers = stack.frames.first()?.registers.clone();
-        drop(stack);
         let returns = &arch.frames.returns;
         if size > returns.registers.len() * 8 {
             let at = registers.get(returns.address?)?;

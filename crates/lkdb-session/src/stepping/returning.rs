@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use lkdb_base::RuntimeAddr;
-use lkdb_target::Thread;
+use lkdb_target::{Site, Thread};
 use lkdb_unwind::Frame;
 
 use super::no_frame;
-use crate::breakpoints::Site;
 use crate::live::{Goal, Verdict};
 use crate::run::{Landing, Move};
 use crate::{Error, Result, Session};
@@ -45,6 +44,24 @@ impl Return {
 }
 
 impl Session<'_> {
+    /// The CPU that has come to one of these places, with its stack pointer below `below` on the same stack
+    /// where that is asked for.
+    pub(super) fn arrived(
+        &self,
+        landing: &Landing,
+        places: &[RuntimeAddr],
+        below: Option<u64>,
+    ) -> Result<Option<Thread>> {
+        let longest = self.live()?.arch().frames.longest_stack;
+        for (cpu, _) in landing.cpus.iter().filter(|(_, pc)| places.contains(pc)) {
+            let sp = self.stack_pointer(*cpu)?;
+            if below.is_none_or(|below| below.wrapping_sub(sp) < longest) {
+                return Ok(Some(*cpu));
+            }
+        }
+        Ok(None)
+    }
+
     /// A CPU's stack pointer.
     pub(super) fn stack_pointer(&self, cpu: Thread) -> Result<u64> {
         let live = self.live()?;
@@ -62,7 +79,7 @@ impl Finish {
     pub(super) fn new(session: &Session<'_>, level: usize) -> Result<Self> {
         let outermost = || Error::say("\"finish\" not meaningful in the outermost frame.");
         let row = session.frame(level)?;
-        let stack = session.stack(usize::MAX)?;
+        let stack = session.stack(level + 1)?;
         let caller = stack.frames.get(row.physical + 1).ok_or_else(outermost)?;
         Ok(Self { back: Return::into_frame(session, caller)? })
     }
@@ -92,8 +109,9 @@ pub(super) struct RunTo {
 
 impl RunTo {
     pub(super) fn new(session: &Session<'_>, places: &[RuntimeAddr], same_frame: bool) -> Result<Self> {
-        let row = session.frame(session.selected_frame())?;
-        let stack = session.stack(usize::MAX)?;
+        let level = session.selected_frame();
+        let row = session.frame(level)?;
+        let stack = session.stack(level + 1)?;
         let back = stack.frames.get(row.physical + 1);
         let back = back.map(|caller| Return::into_frame(session, caller)).transpose()?;
         let below = back.filter(|_| same_frame).map(|back| back.sp);
@@ -114,16 +132,7 @@ impl Goal for RunTo {
         if let Some(cpu) = self.back.map(|back| back.at(session, landing)).transpose()?.flatten() {
             return Ok(Verdict::Done(cpu));
         }
-        let longest = session.live()?.arch().frames.longest_stack;
-        for (cpu, pc) in &landing.cpus {
-            if !self.places.contains(pc) {
-                continue;
-            }
-            let sp = session.stack_pointer(*cpu)?;
-            if self.below.is_none_or(|below| below.wrapping_sub(sp) < longest) {
-                return Ok(Verdict::Done(*cpu));
-            }
-        }
-        Ok(Verdict::GoOn)
+        let there = session.arrived(landing, &self.places, self.below)?;
+        Ok(there.map_or(Verdict::GoOn, Verdict::Done))
     }
 }

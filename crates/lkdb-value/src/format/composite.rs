@@ -47,15 +47,7 @@ impl Printer<'_> {
             self.out.push_str("<No data fields>");
         }
         for (index, member) in ty.members.iter().enumerate() {
-            match (index, self.settings.pretty) {
-                (0, false) => {}
-                (0, true) => self.new_line(depth + 1),
-                (_, false) => self.out.push_str(", "),
-                (_, true) => {
-                    self.out.push(',');
-                    self.new_line(depth + 1);
-                }
-            }
+            self.separate(index == 0, self.settings.pretty, depth);
             if let Some(name) = &member.name {
                 self.out.push_str(name);
                 self.out.push_str(" = ");
@@ -67,6 +59,16 @@ impl Printer<'_> {
         }
         self.out.push('}');
         Ok(())
+    }
+
+    /// What goes before a part of a struct or array: `lines` puts each on a line of its own.
+    fn separate(&mut self, first: bool, lines: bool, depth: u64) {
+        if !first {
+            self.out.push_str(if lines { "," } else { ", " });
+        }
+        if lines {
+            self.new_line(depth + 1);
+        }
     }
 
     fn member(&mut self, node: Node, member: &Member, depth: u64) -> Result<(), Error> {
@@ -95,8 +97,7 @@ impl Printer<'_> {
                 }
             };
         }
-        let text =
-            self.types.text_width(element)?.filter(|_| matches!(self.format, None | Some(Letter::Text)));
+        let text = width.filter(|_| matches!(self.format, None | Some(Letter::Text)));
         let missing = self
             .contents
             .gap(node.offset.saturating_mul(8), size.saturating_mul(count).saturating_mul(8))
@@ -141,15 +142,7 @@ impl Printer<'_> {
         let threshold = self.settings.repeats.unwrap_or(u64::MAX);
         let (mut at, mut things) = (0, 0_u64);
         while at < count && things < most {
-            match (at, self.settings.array) {
-                (0, false) => {}
-                (0, true) => self.new_line(depth + 1),
-                (_, false) => self.out.push_str(", "),
-                (_, true) => {
-                    self.out.push(',');
-                    self.new_line(depth + 1);
-                }
-            }
+            self.separate(at == 0, self.settings.array, depth);
             if self.settings.array_indexes {
                 _ = write!(self.out, "[{at}] = ");
             }
