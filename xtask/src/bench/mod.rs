@@ -4,6 +4,7 @@
 
 mod archives;
 mod boot;
+mod engine;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,6 +27,12 @@ pub(crate) struct Args {
     /// Measure this program, rather than build one
     #[arg(long, value_name = "FILE")]
     lkdb: Option<PathBuf>,
+    /// The debug file to ask about (default: that of the kernel)
+    #[arg(long, value_name = "FILE")]
+    vmlinux: Option<PathBuf>,
+    /// Rounds of the debuggers, each of which asks everyone
+    #[arg(long, value_name = "N", default_value_t = 11)]
+    rounds: usize,
     /// Pairs of boots
     #[arg(long, value_name = "N", default_value_t = 20)]
     pairs: usize,
@@ -37,6 +44,8 @@ enum What {
     Archives,
     /// `lkdb boot` against QEMU started by hand, to the shell's prompt
     Boot,
+    /// The debugger against gdb, old and new, and lldb
+    Engine,
 }
 
 /// The kernel that is measured with.
@@ -44,6 +53,7 @@ enum What {
 struct Kernel {
     image: PathBuf,
     modules: PathBuf,
+    vmlinux: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -54,7 +64,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         None => run::build_lkdb(run::Profile::Release)?,
     };
     let kernel = match (&args.kernel, &args.modules) {
-        (Some(image), Some(modules)) => Kernel { image: image.clone(), modules: modules.clone() },
+        (Some(image), Some(modules)) => {
+            Kernel { image: image.clone(), modules: modules.clone(), vmlinux: None }
+        }
         _ => fetched(&lkdb)?,
     };
     let wants = |what| args.what.is_empty() || args.what.contains(&what);
@@ -64,6 +76,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     if wants(What::Boot) {
         met &= boot::run(&lkdb, &kernel, args.pairs)?;
+    }
+    if wants(What::Engine) {
+        let vmlinux = args.vmlinux.as_ref().or(kernel.vmlinux.as_ref());
+        let vmlinux = vmlinux.context("this kernel has no vmlinux: name one by --vmlinux")?;
+        met &= engine::run(&lkdb, &kernel.image, vmlinux, args.rounds)?;
     }
     anyhow::ensure!(met, "not every goal was met, see above");
     Ok(())
@@ -77,7 +94,7 @@ fn fetched(lkdb: &Path) -> anyhow::Result<Kernel> {
         serde_json::from_str(&json).context("cannot read what `lkdb --json kernel list` wrote")?;
     let of = |kernel: &serde_json::Value| {
         let path = |key: &str| kernel.get("kernel")?.get(key)?.as_str().map(PathBuf::from);
-        Some(Kernel { image: path("image")?, modules: path("modules")? })
+        Some(Kernel { image: path("image")?, modules: path("modules")?, vmlinux: path("vmlinux") })
     };
     kernels.iter().find_map(of).context("no fetched kernel has an image and modules")
 }
@@ -86,4 +103,26 @@ fn fetched(lkdb: &Path) -> anyhow::Result<Kernel> {
 fn goal(text: &str, met: bool) -> bool {
     println!("  {} {text}", if met { "met:    " } else { "MISSED: " });
     met
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values {
+        [] => f64::NAN,
+        _ if values.len().is_multiple_of(2) => (values[middle - 1] + values[middle]) / 2.0,
+        _ => values[middle],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 3.0, 2.0]), 2.5);
+        assert!(median(&mut []).is_nan());
+    }
 }
