@@ -44,7 +44,7 @@ enum What {
     Archives,
     /// `lkdb boot` against QEMU started by hand, to the shell's prompt
     Boot,
-    /// The debugger against gdb, old and new, and lldb
+    /// The debugger against gdb, old and new, lldb, and bare clients of the stub
     Engine,
 }
 

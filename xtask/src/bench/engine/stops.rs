@@ -1,12 +1,15 @@
 //! The first stop: from nothing to the kernel stopped at `start_kernel`, with its line, locals and stack
 //! printed. What a debugger adds to the guest's own time is what counts.
+//!
+//! Peers are handed a frozen guest without KASLR: they add what they take more than a bare client. lkdb starts its
+//! machine itself, archive, KASLR and all; QEMU bears witness to what of that is lkdb's own time.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -14,7 +17,8 @@ use super::contender::{Contender, Index};
 use super::peers::{Kind, Peer};
 use super::process::Memory;
 use super::stub::{Guest, Stub};
-use super::{Setting, contender};
+use super::witness::{Parts, Witness};
+use super::{Setting, contender, symbol};
 use crate::bench::{goal, median};
 use crate::run;
 
@@ -35,24 +39,36 @@ pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<bool> {
     let caches = tempfile::tempdir().context("cannot make a folder for indexes")?;
     let mut contenders = contender::all(setting, caches.path());
     contender::make_indexes(setting, &mut contenders)?;
-    let address = start_kernel(setting.vmlinux)?;
-    let mut floor = Vec::new();
+    let address = symbol(setting.vmlinux, "start_kernel")?;
+    let witness = Witness::new()?;
+    for contender in contenders.iter().filter(|contender| contender.peer.is_none()) {
+        // Once in a host's life lkdb finds out whether KVM works there.
+        ours(setting, contender, &witness)?;
+    }
+    let (mut floor, mut parts) = (Vec::new(), Vec::new());
     for round in 0..setting.rounds {
         floor.push(bare(setting.image, address)?.as_secs_f64());
         let start = round % contenders.len();
         let (before, after) = contenders.split_at_mut(start);
         for contender in after.iter_mut().chain(before) {
-            let (took, memory) = first_stop(setting, contender)
-                .with_context(|| format!("{} does not come to its first stop", contender.name))?;
-            contender.times.push(took.as_secs_f64());
+            let (took, memory) = match contender.peer {
+                Some(peer) => theirs(setting, contender, peer),
+                None => ours(setting, contender, &witness).map(|(of, memory)| {
+                    parts.push((contender.index, of));
+                    (of.own(), memory)
+                }),
+            }
+            .with_context(|| format!("{} does not come to its first stop", contender.name))?;
+            contender.times.push(took);
             contender.memory.include(memory);
         }
     }
     let floor = median(&mut floor);
     println!("  the guest alone, under a bare client: {floor:.3} s; what each adds to it:");
-    for contender in &mut contenders {
+    for contender in contenders.iter_mut().filter(|contender| contender.peer.is_some()) {
         contender.times.iter_mut().for_each(|time| *time -= floor);
     }
+    show_parts(&parts);
     let times = contender::show(&mut contenders, &[(Index::None, MOST), (Index::Kept, MOST)]);
     let memory = compare_memory(&contenders);
     Ok(times & memory)
@@ -80,19 +96,49 @@ fn bare(image: &Path, address: u64) -> anyhow::Result<Duration> {
     Ok(start.elapsed())
 }
 
-fn first_stop(setting: &Setting<'_>, contender: &Contender<'_>) -> anyhow::Result<(Duration, Memory)> {
-    let start = Instant::now();
-    let Some(peer) = contender.peer else {
-        return until_done(start, ours(setting, &contender.cache));
-    };
-    let guest = Guest::start(setting.image)?;
-    guest.ready()?;
-    let socket = guest.socket();
-    until_done(start, theirs(setting, contender, peer, &socket))
+/// Where lkdb's time went, in the median.
+fn show_parts(parts: &[(Index, Parts)]) {
+    for (index, how) in [(Index::None, "without an index"), (Index::Kept, "with an index")] {
+        let of = |part: fn(&Parts) -> f64| {
+            let of_it = parts.iter().filter(|(footing, _)| *footing == index);
+            median(&mut of_it.map(|(_, parts)| part(parts)).collect::<Vec<_>>())
+        };
+        println!(
+            "  lkdb {how}: {:.3} s to the launch, {:.3} s at KASLR's stops, {:.3} s from the stop to the last answer; \
+             not counted: {:.3} s that QEMU starts, {:.3} s that the guest runs",
+            of(|parts| parts.before),
+            of(|parts| parts.between),
+            of(|parts| parts.after),
+            of(|parts| parts.starting),
+            of(|parts| parts.guest),
+        );
+    }
 }
 
-/// lkdb starts its machine itself, with KASLR on.
-fn ours(setting: &Setting<'_>, cache: &PathBuf) -> Command {
+/// A peer's first stop on a guest that is ready for it: the seconds in all.
+fn theirs(setting: &Setting<'_>, contender: &Contender<'_>, peer: &Peer) -> anyhow::Result<(f64, Memory)> {
+    let start = Instant::now();
+    let guest = Guest::start(setting.image)?;
+    guest.ready()?;
+    let (end, memory) = until_done(their_command(setting, contender, peer, &guest.socket()))?;
+    Ok((end.0.duration_since(start).as_secs_f64(), memory))
+}
+
+/// lkdb's own, with the machine and KASLR.
+fn ours(
+    setting: &Setting<'_>,
+    contender: &Contender<'_>,
+    witness: &Witness,
+) -> anyhow::Result<(Parts, Memory)> {
+    witness.forget();
+    let mut command = our_command(setting, &contender.cache);
+    command.env("PATH", witness.path()?);
+    let start = SystemTime::now();
+    let (end, memory) = until_done(command)?;
+    Ok((witness.parts(start, end.1)?, memory))
+}
+
+fn our_command(setting: &Setting<'_>, cache: &PathBuf) -> Command {
     let mut command = Command::new(setting.lkdb);
     command.env("XDG_CACHE_HOME", cache).args(["debug", "--name", &format!("bench-{}", std::process::id())]);
     command.arg("--kernel").arg(setting.image).arg("--vmlinux").arg(setting.vmlinux).arg("-batch");
@@ -101,7 +147,7 @@ fn ours(setting: &Setting<'_>, cache: &PathBuf) -> Command {
     command
 }
 
-fn theirs(setting: &Setting<'_>, contender: &Contender<'_>, peer: &Peer, socket: &Path) -> Command {
+fn their_command(setting: &Setting<'_>, contender: &Contender<'_>, peer: &Peer, socket: &Path) -> Command {
     let mut command = peer.command();
     let socket = socket.display();
     match peer.kind {
@@ -126,12 +172,14 @@ fn commands(command: &mut Command, option: &str, all: &[&str]) {
     command.args(all.iter().flat_map(|one| [option, one]));
 }
 
-/// Runs it until its last answer is out; the time since `start`, and its memory. What it does to end is
-/// not counted.
-fn until_done(start: Instant, mut command: Command) -> anyhow::Result<(Duration, Memory)> {
+/// A moment, on both clocks.
+type Moment = (Instant, SystemTime);
+
+/// Runs it until its last answer is out; when that was, and its memory. What it does to end is not counted.
+fn until_done(mut command: Command) -> anyhow::Result<(Moment, Memory)> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
-    let said = watch(&mut child, start);
+    let said = watch(&mut child);
     // It ends by itself; who does not is ended.
     let until = Instant::now() + Duration::from_secs(20);
     while child.try_wait()?.is_none() {
@@ -140,35 +188,29 @@ fn until_done(start: Instant, mut command: Command) -> anyhow::Result<(Duration,
         }
         thread::sleep(Duration::from_millis(5));
     }
-    let (took, memory, text) = said?;
+    let (end, memory, text) = said?;
     ensure!(text.contains("start_kernel"), "it never came to start_kernel:\n{text}");
-    Ok((took, memory))
+    Ok((end, memory))
 }
 
-fn watch(child: &mut Child, start: Instant) -> anyhow::Result<(Duration, Memory, String)> {
+fn watch(child: &mut Child) -> anyhow::Result<(Moment, Memory, String)> {
     let stdout = BufReader::new(child.stdout.take().context("no output")?);
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in stdout.lines().map_while(Result::ok) {
-            let _ = sender.send((start.elapsed(), line));
+            let _ = sender.send(((Instant::now(), SystemTime::now()), line));
         }
     });
     let mut text = String::new();
     loop {
-        let Ok((took, line)) = receiver.recv_timeout(LIMIT) else {
+        let Ok((end, line)) = receiver.recv_timeout(LIMIT) else {
             bail!("it ended, or says no more:\n{text}")
         };
         if line.trim() == DONE {
             // The process still has what it needed to answer.
-            return Ok((took, Memory::of(child.id()), text));
+            return Ok((end, Memory::of(child.id()), text));
         }
         text.push_str(&line);
         text.push('\n');
     }
-}
-
-fn start_kernel(vmlinux: &Path) -> anyhow::Result<u64> {
-    let symbols = run::output(Command::new("nm").arg("--defined-only").arg(vmlinux))?;
-    let line = symbols.lines().find_map(|line| line.strip_suffix(" T start_kernel"));
-    u64::from_str_radix(line.context("no start_kernel in the symbol table")?, 16).context("nm's address")
 }

@@ -34,10 +34,14 @@ impl Guest {
         self.dir.path().join("stub")
     }
 
-    /// Waits until the stub listens, as every client has to.
+    /// Waits until the stub listens, as every client has to. Connecting would make us its client, and the file is
+    /// there a moment before it listens: so the system is asked.
     pub(super) fn ready(&self) -> anyhow::Result<()> {
+        const LISTENS: &str = "00010000";
         let until = Instant::now() + Duration::from_secs(20);
-        while !self.socket().exists() {
+        let path = self.socket().display().to_string();
+        let listens = |line: &str| line.ends_with(&path) && line.split_whitespace().nth(3) == Some(LISTENS);
+        while !std::fs::read_to_string("/proc/net/unix")?.lines().any(listens) {
             ensure!(Instant::now() < until, "QEMU opens no stub");
             thread::sleep(Duration::from_millis(1));
         }
@@ -92,9 +96,50 @@ impl Stub {
 
     /// Runs to an address; a hardware breakpoint, since nothing is there yet.
     pub(super) fn run_to(&mut self, address: u64) -> anyhow::Result<()> {
-        let set = self.ask(&format!("Z1,{address:x},1"))?;
-        ensure!(set == "OK", "the stub sets no breakpoint: {set}");
-        let stop = self.ask("vCont;c")?;
+        self.breakpoint_of_kind("Z1", address)?;
+        self.go_on()?;
+        self.breakpoint_of_kind("z1", address)
+    }
+
+    /// Sets (`Z`) or removes (`z`) a software breakpoint.
+    pub(super) fn breakpoint(&mut self, what: char, address: u64) -> anyhow::Result<()> {
+        self.breakpoint_of_kind(&format!("{what}0"), address)
+    }
+
+    fn breakpoint_of_kind(&mut self, kind: &str, address: u64) -> anyhow::Result<()> {
+        let set = self.ask(&format!("{kind},{address:x},1"))?;
+        ensure!(set == "OK", "the stub refuses a breakpoint: {set}");
+        Ok(())
+    }
+
+    /// Lets the guest run to its next stop.
+    pub(super) fn go_on(&mut self) -> anyhow::Result<()> {
+        self.stops("vCont;c")
+    }
+
+    /// One instruction of the first CPU; the others stand.
+    pub(super) fn step(&mut self) -> anyhow::Result<()> {
+        self.stops("vCont;s:1")
+    }
+
+    /// One instruction, and the registers afterwards: without them nobody knows where it led.
+    pub(super) fn step_and_look(&mut self) -> anyhow::Result<()> {
+        self.step()?;
+        let registers = self.ask("g")?;
+        ensure!(registers.len() > 16, "the stub tells no registers: {registers}");
+        Ok(())
+    }
+
+    /// From a breakpoint's address over it, and to the next time.
+    pub(super) fn next_hit(&mut self, address: u64) -> anyhow::Result<()> {
+        self.breakpoint('z', address)?;
+        self.step()?;
+        self.breakpoint('Z', address)?;
+        self.go_on()
+    }
+
+    fn stops(&mut self, resume: &str) -> anyhow::Result<()> {
+        let stop = self.ask(resume)?;
         ensure!(stop.starts_with('T'), "the guest does not stop: {stop}");
         Ok(())
     }
