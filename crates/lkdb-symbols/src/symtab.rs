@@ -54,7 +54,9 @@ impl<'d> RawSymbols<'d> {
         if name.is_empty() || places.is_empty() {
             return Vec::new();
         }
-        let named = |symbol: &&Sym64<Endianness>| places.contains(&symbol.st_name.get(self.endian));
+        // They ascend; a short name is the tail of thousands.
+        let named =
+            |symbol: &&Sym64<Endianness>| places.binary_search(&symbol.st_name.get(self.endian)).is_ok();
         self.table.symbols().iter().filter(named).filter_map(|symbol| self.read(symbol)).collect()
     }
 

@@ -169,8 +169,11 @@ impl Stub {
             // `O` is console output from the stub.
             if let Some(stop) = Stop::parse(&packet) {
                 self.running = false;
-                // At a stop QEMU makes the CPU that stopped the one that `g` and `p` mean.
-                self.selected = None;
+                // A stop makes the CPU that it names the one that `g` and `p` mean.
+                self.selected = match stop {
+                    Stop::Signal { thread, .. } => thread,
+                    Stop::Exited(_) | Stop::Killed(_) => None,
+                };
                 self.last_stop = Some(stop.clone());
                 return Ok(stop);
             }

@@ -57,6 +57,8 @@ pub struct Stub {
     pub(crate) generation: u64,
     pub(crate) inserted: Vec<Site>,
     pub(crate) last_stop: Option<Stop>,
+    /// What `g` was answered, of one generation.
+    kept: (u64, Vec<(Thread, Registers)>),
 }
 
 impl Stub {
@@ -76,6 +78,7 @@ impl Stub {
             generation: 0,
             inserted: Vec::new(),
             last_stop: None,
+            kept: (0, Vec::new()),
         };
         stub.features = stub.supported()?;
         Ok(stub)
@@ -305,19 +308,22 @@ impl Stub {
         }
     }
 
-    /// All registers of a CPU.
+    /// All registers of a CPU, asked for once a [generation](Self::generation).
     ///
     /// # Errors
-    /// When the answer does not fit target.xml.
+    /// When the answer does not fit target.xml, and while the machine runs.
     pub fn registers(&mut self, thread: Thread) -> Result<Registers> {
-        let layout = self.layout()?;
-        self.select(thread)?;
-        let answer = self.request("g")?;
-        Registers::parse(layout, &answer).ok_or_else(|| Error::Garbage {
-            request: "g".to_owned(),
-            answer: excerpt(&answer),
-            expected: "set of registers",
-        })
+        if self.kept.0 == self.generation
+            && let Some((_, known)) = self.kept.1.iter().find(|(of, _)| *of == thread)
+        {
+            return Ok(known.clone());
+        }
+        let read = self.registers_of(&[thread])?.pop().ok_or_else(|| Error::Unsupported("g".to_owned()))?;
+        if self.kept.0 != self.generation {
+            self.kept = (self.generation, Vec::new());
+        }
+        self.kept.1.push((thread, read.clone()));
+        Ok(read)
     }
 
     /// All registers of each of these CPUs, in one exchange.

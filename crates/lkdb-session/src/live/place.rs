@@ -13,9 +13,9 @@ impl<'d> Session<'d> {
     /// # Errors
     /// When the way is not the one that is known, or the kernel is not this session's.
     pub(super) fn reach_kernel(&mut self) -> Result<()> {
+        let Kernel::ToCome(boot) = self.live()?.kernel else { return Ok(()) };
         let Some(kernel) = self.kernel_file()? else { return Ok(()) };
         let live = self.live_mut()?;
-        let Kernel::ToCome(boot) = live.kernel else { return Ok(()) };
         let entry = entry::at_entry(&mut live.stub.borrow_mut(), &boot, &kernel, live.boot_within)?;
         live.kernel = Kernel::Here(entry);
         live.runner.read_again()?;

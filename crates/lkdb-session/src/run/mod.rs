@@ -123,6 +123,7 @@ impl Runner {
         wanted: &BTreeSet<Site>,
         interrupt: &AtomicBool,
     ) -> Result<Landing, Error> {
+        let mut alone = None;
         let stop = match how {
             Move::Run => match self.step_off(wanted)? {
                 Some(stop) => stop,
@@ -139,12 +140,17 @@ impl Runner {
                 if !frozen {
                     self.settle(wanted)?;
                 }
-                self.stub().step(cpu, others_run && !frozen)?;
+                let others_run = others_run && !frozen;
+                alone = (!others_run).then_some(cpu);
+                self.stub().step(cpu, others_run)?;
                 self.wait(interrupt)?
             }
         };
         if !matches!(stop, Stop::Exited(_) | Stop::Killed(_)) {
-            self.read_cpus()?;
+            match alone {
+                Some(cpu) => self.read_one(cpu)?,
+                None => self.read_cpus()?,
+            }
         }
         Ok(Landing::new(how, &stop, &self.at, interrupt.load(Ordering::Relaxed)))
     }
@@ -199,6 +205,17 @@ impl Runner {
     /// The breakpoints that the stub refused at the last move, each told once.
     pub fn refused(&mut self) -> Vec<(Site, Error)> {
         std::mem::take(&mut self.refused)
+    }
+
+    /// Of a CPU that moved alone. All its registers are read, since whoever asks for one asks for more.
+    fn read_one(&mut self, cpu: Thread) -> Result<(), Error> {
+        let registers = self.stub().registers(cpu)?;
+        let pc = registers.number(self.program_counter);
+        let pc = pc.ok_or_else(|| Error::NoRegister(self.program_counter.to_owned()))?;
+        for (_, at) in self.at.iter_mut().filter(|(thread, _)| *thread == cpu) {
+            *at = RuntimeAddr(pc);
+        }
+        Ok(())
     }
 
     fn read_cpus(&mut self) -> Result<(), Error> {
