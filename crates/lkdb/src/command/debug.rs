@@ -66,6 +66,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
     }
     // Else the session has said it.
     let unsaid = session.live().is_ok();
+    // The supervisor waits a while for those whom it still has something to tell.
+    drop(session);
     let state = machines::stop_watched(&machine, &mut watch)?;
     if let RunState::Ended(ended) = &state
         && !matches!(ended, Ended::GuestShutdown | Ended::Stopped)
