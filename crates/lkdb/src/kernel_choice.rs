@@ -1,6 +1,7 @@
 //! Which kernel is meant: `--kernel`, `--vmlinux` and their like, turned into one set of files that fit.
 
 use std::path::Path;
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, bail};
 use lkdb_artifacts::{Cache, KernelSet};
@@ -18,9 +19,23 @@ use crate::options::MachineOptions;
 pub(crate) struct Chosen {
     pub(crate) kernel: KernelSet,
     pub(crate) config: Option<Config>,
+    /// Whether its files are of one build is being found out.
+    check: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
-/// Finds the kernel that the options mean, and checks that image and vmlinux are of one build.
+impl Chosen {
+    /// Waits until it is known whether image and vmlinux are of one build.
+    pub(crate) fn checked(&mut self) -> anyhow::Result<()> {
+        match self.check.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(outcome)) => outcome,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+/// Finds the kernel that the options mean. That image and vmlinux are of one build is found out meanwhile, since
+/// the image has to be unpacked for it.
 pub(crate) fn choose(options: &MachineOptions) -> anyhow::Result<Chosen> {
     let mut chosen = named(options.kernel.as_deref())?;
     let set = &mut chosen.kernel;
@@ -35,7 +50,8 @@ pub(crate) fn choose(options: &MachineOptions) -> anyhow::Result<Chosen> {
     }
     // What came from a package was compared when it was fetched.
     if options.vmlinux.is_some() || options.kernel.as_deref().is_some_and(is_path) {
-        check_same_build(set)?;
+        let set = set.clone();
+        chosen.check = Some(thread::spawn(move || check_same_build(&set)));
     }
     Ok(chosen)
 }
@@ -51,7 +67,7 @@ pub(crate) fn named(name: Option<&str>) -> anyhow::Result<Chosen> {
         Some(name) => cache.kernel(name)?,
     };
     let config = set.config.as_deref().map(kernel_config::read).transpose()?;
-    Ok(Chosen { kernel: set, config })
+    Ok(Chosen { kernel: set, config, check: None })
 }
 
 fn is_path(name: &str) -> bool {
@@ -65,7 +81,7 @@ fn from_image(path: &Path) -> anyhow::Result<Chosen> {
     if let Some(release) = facts.release {
         kernel.release = release;
     }
-    Ok(Chosen { kernel, config: facts.config })
+    Ok(Chosen { kernel, config: facts.config, check: None })
 }
 
 /// With files of two builds every line would be a lie.

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::command::internal::own_program;
 use crate::initramfs::{self, Add, InitramfsOptions};
-use crate::kernel_choice::{self, Chosen};
+use crate::kernel_choice;
 use crate::options::{AccelChoice, MachineOptions};
 use crate::output::{Context, Render, Status};
 
@@ -40,16 +40,19 @@ pub(crate) struct Prepared {
 
 /// Finds or makes everything a machine needs. Nothing runs yet; dropping the result leaves nothing behind.
 pub(crate) fn prepare(options: &MachineOptions, wish: Wish, context: &Context) -> anyhow::Result<Prepared> {
-    let Chosen { kernel, config } = kernel_choice::choose(options)?;
+    let mut chosen = kernel_choice::choose(options)?;
+    let kernel = &chosen.kernel;
     let qemu = host::qemu(kernel.arch)?;
     let accel = choose_accel(options, &qemu, context)?;
     let shares = shares(&options.share)?;
-    let agent_port = agent_port(options, config.as_ref());
-    let archive = initramfs::plan(&archive_options(options, &kernel, config, &shares)?)?;
+    let agent_port = agent_port(options, chosen.config.as_ref());
+    let archive = initramfs::plan(&archive_options(options, kernel, chosen.config.take(), &shares)?)?;
     archive.notes.iter().for_each(|note| context.note(note));
     let claim = claim(&StateRoot::open()?, options.name.as_deref())?;
     let initrd = claim.dir().file("initramfs");
     archive.write(&initrd)?;
+    chosen.checked()?;
+    let kernel = chosen.kernel;
     let spec = MachineSpec {
         name: claim.dir().name().to_owned(),
         qemu: qemu.path,

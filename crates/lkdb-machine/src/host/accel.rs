@@ -109,14 +109,18 @@ pub fn kvm(qemu: &Qemu, cache: &Path) -> (Kvm, bool) {
     if let Some(kept) = recall(&file, &key) {
         return (kept, false);
     }
-    let kvm = probe::kvm(&qemu.path);
+    let kvm = if qemu.accelerators().iter().any(|name| name == "kvm") {
+        probe::kvm(&qemu.path)
+    } else {
+        Kvm::Broken(format!("{} was built without it", qemu.path.display()))
+    };
     if let Err(error) = keep(cache, &file, &Kept { key, kvm: kvm.clone() }) {
         tracing::debug!(%error, file = %file.display(), "the outcome of the KVM probe is not kept");
     }
     (kvm, true)
 }
 
-/// The reasons that need no guest to find.
+/// The reasons that are found at once.
 fn possible(qemu: &Qemu) -> Result<(), String> {
     let host = rustix::system::uname().machine().to_string_lossy().into_owned();
     if host != qemu.arch.name {
@@ -126,23 +130,18 @@ fn possible(qemu: &Qemu) -> Result<(), String> {
         return Err(format!("lkdb has no probe guest for {host} yet"));
     }
     match fs::File::options().read(true).write(true).open("/dev/kvm") {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            return Err("you may not open /dev/kvm: join its group with `sudo usermod -aG kvm $USER` and \
-                        log in again"
-                .into());
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err("there is no /dev/kvm: virtualisation is off in the firmware, or in the \
-                        hypervisor this host runs under"
-                .into());
-        }
-        Err(error) => return Err(format!("cannot open /dev/kvm: {error}")),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(
+            "you may not open /dev/kvm: join its group with `sudo usermod -aG kvm $USER` and log in again"
+                .into(),
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(
+            "there is no /dev/kvm: virtualisation is off in the firmware, or in the hypervisor this host \
+                 runs under"
+                .into(),
+        ),
+        Err(error) => Err(format!("cannot open /dev/kvm: {error}")),
     }
-    if !qemu.accelerators().iter().any(|name| name == "kvm") {
-        return Err(format!("{} was built without it", qemu.path.display()));
-    }
-    Ok(())
 }
 
 /// What the outcome hangs on.
