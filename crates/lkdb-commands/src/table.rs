@@ -180,6 +180,7 @@ pub(crate) static TABLE: &[&[Command]] = &[
     command::list::COMMANDS,
     command::code::COMMANDS,
     command::print::COMMANDS,
+    command::dump::COMMANDS,
     command::types::COMMANDS,
     command::files::COMMANDS,
 ];

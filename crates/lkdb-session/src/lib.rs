@@ -6,6 +6,7 @@
 pub mod breakpoints;
 pub mod code;
 mod context;
+mod dump;
 pub mod entry;
 mod error;
 mod evaluate;

@@ -2,6 +2,7 @@
 
 pub(crate) mod breakpoints;
 pub(crate) mod code;
+pub(crate) mod dump;
 pub(crate) mod files;
 pub(crate) mod frame_line;
 pub(crate) mod info;

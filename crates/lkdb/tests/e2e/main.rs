@@ -10,6 +10,7 @@ mod attach;
 mod bisect;
 mod boot;
 mod busybox;
+mod dump;
 mod fixture;
 mod gdb;
 mod images;
