@@ -201,7 +201,7 @@ impl<'d> Session<'d> {
                     let symbols = object.symbols_named(name);
                     object.runtime(symbols.first()?.address)
                 });
-                Place::Memory(symbols?)
+                symbols.map_or(Place::Gone(Gone::NotHere), Place::Memory)
             }
             LocationDescription::Constant(Constant::Bytes(bytes)) => Place::Literal((*bytes).into()),
             LocationDescription::Constant(Constant::Number(value)) => {

@@ -161,7 +161,7 @@ impl Session<'_> {
         let all = u32::try_from(text.lines()).unwrap_or(u32::MAX);
         if first > all {
             return Err(Error::say(format!(
-                "Line number {first} out of range; \"{}\" has {all} lines.",
+                "Line number {first} out of range; {} has {all} lines.",
                 file.name
             )));
         }

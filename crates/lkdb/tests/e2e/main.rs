@@ -10,6 +10,7 @@ mod attach;
 mod bisect;
 mod boot;
 mod busybox;
+mod differential;
 mod dump;
 mod fixture;
 mod gdb;

@@ -1,0 +1,121 @@
+//! The answers compared: a table with a line for each command, and what differs as a diff.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::debuggers::Question;
+use super::normal;
+use super::rules::RULES;
+
+/// The agreement that every command must reach, in percent.
+const GOAL: f64 = 99.5;
+/// How many differences of a command are shown.
+const SHOWN: usize = 3;
+
+#[derive(Debug, Default)]
+struct Row {
+    asked: usize,
+    equal: usize,
+    allowed: usize,
+}
+
+impl Row {
+    fn percent(&self, of: usize) -> f64 {
+        100.0 * of as f64 / self.asked.max(1) as f64
+    }
+}
+
+/// Two debuggers' answers side by side.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    rows: BTreeMap<&'static str, Row>,
+    allowed: BTreeMap<&'static str, Vec<String>>,
+    differ: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl Table {
+    /// Compares all answers.
+    pub(super) fn compare(questions: &[Question], gdb: &[String], lkdb: &[String]) -> Self {
+        let mut table = Self::default();
+        for (question, (gdb, lkdb)) in questions.iter().zip(gdb.iter().zip(lkdb)) {
+            table.add(question, &normal::text(question, gdb), &normal::text(question, lkdb));
+        }
+        table
+    }
+
+    fn add(&mut self, question: &Question, gdb: &str, lkdb: &str) {
+        let row = self.rows.entry(question.row).or_default();
+        row.asked += 1;
+        if gdb == lkdb {
+            row.equal += 1;
+        } else if let Some(rule) = RULES.iter().find(|rule| (rule.allows)(question, gdb, lkdb)) {
+            row.allowed += 1;
+            self.allowed.entry(rule.name).or_default().push(diff(question, gdb, lkdb));
+        } else {
+            self.differ.entry(question.row).or_default().push(diff(question, gdb, lkdb));
+        }
+    }
+
+    /// The table, a line for each command and each rule that was of use.
+    pub(super) fn shown(&self) -> String {
+        let mut text =
+            format!("{:<16} {:>6} {:>8} {:>8} {:>9}\n", "command", "asked", "equal %", "allowed", "agree %");
+        for (command, row) in &self.rows {
+            let (equal, agree) = (row.percent(row.equal), row.percent(row.equal + row.allowed));
+            let _ =
+                writeln!(text, "{command:<16} {:>6} {equal:>8.2} {:>8} {agree:>9.2}", row.asked, row.allowed);
+        }
+        for rule in RULES {
+            if let Some(cases) = self.allowed.get(rule.name) {
+                let _ = writeln!(text, "allowed, {} times: {}: {}", cases.len(), rule.name, rule.reason);
+            }
+        }
+        text
+    }
+
+    /// Every difference, those of one command together; `many` of each at most.
+    pub(super) fn differences(&self, many: usize) -> String {
+        let shown = self.differ.iter().flat_map(|(_, cases)| cases.iter().take(many));
+        shown.cloned().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Every allowed difference, with its rule.
+    pub(super) fn allowed(&self) -> String {
+        let of = |(rule, cases): (&&str, &Vec<String>)| format!("## {rule}\n{}", cases.join("\n"));
+        self.allowed.iter().map(of).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Fails where a command agrees too seldom, or was never asked.
+    pub(super) fn check(&self) {
+        let low = |row: &Row| row.percent(row.equal + row.allowed) < GOAL;
+        let low: Vec<&str> =
+            self.rows.iter().filter(|(_, row)| low(row)).map(|(command, _)| *command).collect();
+        assert!(
+            low.is_empty(),
+            "below {GOAL} %: {}; `-` is gdb, `+` is lkdb\n{}",
+            low.join(", "),
+            self.differences(SHOWN)
+        );
+    }
+}
+
+/// One question with what gdb says (`-`) and what lkdb says (`+`), lines that both say left out but for
+/// those next to a difference.
+fn diff(question: &Question, gdb: &str, lkdb: &str) -> String {
+    let (left, right): (Vec<&str>, Vec<&str>) = (gdb.lines().collect(), lkdb.lines().collect());
+    let same = |(a, b): (&&str, &&str)| a == b;
+    let head = left.iter().zip(&right).take_while(|&pair| same(pair)).count();
+    let most = left.len().min(right.len()) - head;
+    let tail = left.iter().rev().zip(right.iter().rev()).take(most).take_while(|&pair| same(pair)).count();
+    let mut text = format!("=== {}\n", question.text);
+    if head > 0 {
+        let _ = writeln!(text, "  {}", left[head - 1]);
+    }
+    for line in &left[head..left.len() - tail] {
+        let _ = writeln!(text, "- {line}");
+    }
+    for line in &right[head..right.len() - tail] {
+        let _ = writeln!(text, "+ {line}");
+    }
+    text
+}
