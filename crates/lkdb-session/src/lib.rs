@@ -33,5 +33,5 @@ pub use interrupt::Interrupt;
 pub use listing::{Lines, Listing};
 pub use session::Session;
 pub use settings::Settings;
-pub use symbolic::{CodeAround, Declared, Made};
+pub use symbolic::{CodeAround, Declared, LineOf, LineRow, Made};
 pub use values::Values;

@@ -6,6 +6,7 @@ use lkdb_symbols::{Object, TypeSource as _};
 use lkdb_value::Context as _;
 
 use crate::linespec::File;
+use crate::linespec::resolve::{file_of, line_at};
 use crate::{Result, Session};
 
 /// A function's name, its entry, and the ranges of its code.
@@ -141,4 +142,61 @@ pub struct Declared {
     pub text: String,
     /// Its size in bytes, where gdb says it.
     pub size: Option<u64>,
+}
+
+/// A line as the line table has it for an address.
+#[derive(Debug, Clone)]
+pub struct LineOf {
+    /// The file.
+    pub file: File,
+    /// The line.
+    pub line: u32,
+    /// Where its code around the address ends.
+    pub end: RuntimeAddr,
+}
+
+/// A row of a file's line table: where code of a line begins. Line 0: code of no line, or of another file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineRow {
+    /// Where.
+    pub address: RuntimeAddr,
+    /// The line.
+    pub line: u32,
+    /// It begins a statement.
+    pub statement: bool,
+}
+
+impl Session<'_> {
+    /// The line that an address belongs to.
+    #[must_use]
+    pub fn line_of(&self, address: RuntimeAddr) -> Option<LineOf> {
+        let located = self.symbols().locate(address)?;
+        let object = self.symbols().object(located.object)?;
+        let (lines, unit, at) = line_at(object, located.address)?;
+        let file = file_of(object.id, &lines, &unit, at.file)?;
+        let end = address.offset(at.end.wrapping_sub(located.address.0));
+        Some(LineOf { file, line: at.line, end })
+    }
+
+    /// The rows of the file that the code at `start` is of, from there to `end`, and one behind.
+    #[must_use]
+    pub fn rows(&self, start: RuntimeAddr, end: RuntimeAddr) -> Vec<LineRow> {
+        let rows = || {
+            let located = self.symbols().locate(start)?;
+            let object = self.symbols().object(located.object)?;
+            let (lines, _, at) = line_at(object, located.address)?;
+            let rows = &lines.files.get(at.file)?.rows;
+            let last = located.address.0.saturating_add(end.0.wrapping_sub(start.0));
+            let first = rows.partition_point(|row| row.address < located.address.0);
+            let behind = rows.partition_point(|row| row.address < last);
+            let inside = rows.get(first..rows.len().min(behind + 1))?;
+            let made = inside.iter().map(|row| LineRow {
+                address: start.offset(row.address.wrapping_sub(located.address.0)),
+                line: row.line,
+                statement: row.statement,
+            });
+            Some(made.collect())
+        };
+        rows().unwrap_or_default()
+    }
 }

@@ -1,14 +1,19 @@
 //! Instructions among their source lines: `disassemble /s` and `/m`.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use lkdb_base::RuntimeAddr;
 use lkdb_session::Session;
-use lkdb_session::linespec::{File, Place, Purpose};
+use lkdb_session::linespec::File;
+use lkdb_session::{LineOf, LineRow};
 
 use super::code::{Modifiers, Row};
 use crate::Result;
 use crate::page::{Page, Style};
+
+/// Lines without code that come along, at most; damaged tables jump far.
+const MOST: u32 = 10_000;
 
 /// Puts instructions on a page, with what the modifiers want.
 pub(crate) fn lay_out(
@@ -51,11 +56,7 @@ fn put(page: &mut Page, row: &Row, modifiers: Modifiers, function: Option<Runtim
     page.plain(&row.text).plain("\n");
 }
 
-fn place(session: &Session<'_>, row: &Row) -> Place {
-    session.place_at(RuntimeAddr(row.address.0), Purpose::Lines)
-}
-
-/// `/s`: source lines before the code they belong to; lines that are skipped come along once.
+/// `/s`: source lines before the code they belong to. Lines between that have no code here come along.
 fn in_code_order(
     session: &Session<'_>,
     page: &mut Page,
@@ -63,73 +64,79 @@ fn in_code_order(
     modifiers: Modifiers,
     function: Option<RuntimeAddr>,
 ) -> Result<()> {
-    let places: Vec<Place> = rows.iter().map(|row| place(session, row)).collect();
-    let code: HashSet<(String, u32)> = places.iter().filter_map(key).collect();
-    let mut shown: HashSet<(String, u32)> = HashSet::new();
-    let mut last: Option<(File, u32)> = None;
-    for (row, place) in rows.iter().zip(&places) {
-        let here = place.file.clone().map(|file| (file, place.line));
-        let same = |other: &(File, u32)| {
-            here.as_ref().is_some_and(|here| here.0.name == other.0.name && here.1 == other.1)
-        };
-        if let Some((file, line)) = here.clone()
-            && !last.as_ref().is_some_and(same)
-        {
-            let changed = last.as_ref().is_none_or(|(other, _)| other.name != file.name);
-            if last.is_some() {
+    let lines: Vec<Option<LineOf>> =
+        rows.iter().map(|row| session.line_of(RuntimeAddr(row.address.0))).collect();
+    let code: HashSet<(Rc<str>, u32)> =
+        lines.iter().flatten().map(|line| (Rc::clone(&line.file.name), line.line)).collect();
+    let opening = opening_line(session, rows);
+    let mut last: Option<LineOf> = None;
+    let mut begun = false;
+    let mut until = RuntimeAddr(0);
+    for (row, line) in rows.iter().zip(&lines) {
+        // The line of a run of code is that of its first instruction.
+        if begun && RuntimeAddr(row.address.0) < until {
+            put(page, row, modifiers, function);
+            continue;
+        }
+        let same_file = begun && name(last.as_ref()) == name(line.as_ref());
+        let before = last.as_ref().map_or(0, |last| last.line);
+        let new = !same_file || line.as_ref().is_some_and(|line| line.line != before);
+        if new {
+            if begun {
                 page.plain("\n");
             }
-            if changed {
-                page.put(Style::File, &file.name).plain(":\n");
+            if !same_file {
+                match line {
+                    Some(line) => page.put(Style::File, &line.file.name),
+                    None => page.plain("unknown"),
+                };
+                page.plain(":\n");
             }
-            let first = match &last {
-                // Lines between that have no code come along, if all of them are new.
-                Some((other, before)) if !changed && other.name == file.name && *before < line => {
-                    let unseen = |number: &u32| {
-                        let key = (file.name.to_string(), *number);
-                        !code.contains(&key) && !shown.contains(&key)
+            match line {
+                Some(line) => {
+                    let first = match (begun, same_file) {
+                        (false, _) => opening.filter(|opening| *opening < line.line).unwrap_or(line.line),
+                        (true, true) if before != 0 => after_code(&code, line, before),
+                        _ => line.line,
                     };
-                    (before + 1..line).rev().take_while(unseen).last().unwrap_or(line)
+                    put_lines(session, page, &line.file, first, line.line);
                 }
-                _ => line,
-            };
-            let first = if (first..line).len() as u32 == line.saturating_sub(first) { first } else { line };
-            put_lines(session, page, &file, first, line)?;
-            for number in first..=line {
-                shown.insert((file.name.to_string(), number));
+                None => {
+                    page.plain("--- no source info for this pc ---\n");
+                }
             }
         }
-        last = here;
         put(page, row, modifiers, function);
+        until = line.as_ref().map_or(RuntimeAddr(0), |line| line.end);
+        last.clone_from(line);
+        begun = true;
     }
     Ok(())
 }
 
-fn key(place: &Place) -> Option<(String, u32)> {
-    Some((place.file.as_ref()?.name.to_string(), place.line))
+fn name(line: Option<&LineOf>) -> Option<&str> {
+    line.map(|line| &*line.file.name)
 }
 
-fn put_lines(session: &Session<'_>, page: &mut Page, file: &File, first: u32, last: u32) -> Result<()> {
-    for number in first..=last {
-        match session.text_of(file) {
-            Some(text) => {
-                let line = text.line(u64::from(number)).unwrap_or_default();
-                page.put(Style::Dim, number).plain("\t").plain(line).plain("\n");
-            }
-            None => {
-                if session.said_missing(file) {
-                    page.plain(number).plain("\tin ").put(Style::File, &file.name).plain("\n");
-                } else {
-                    page.plain(number).plain("\t").put(Style::File, &file.name);
-                    page.plain(": No such file or directory.\n");
-                }
-            }
-        }
-    }
-    Ok(())
+/// The line of the first row of the table at the code's start: of the opening brace, where its code is none.
+fn opening_line(session: &Session<'_>, rows: &[Row]) -> Option<u32> {
+    let (start, end) = bounds(rows)?;
+    session.rows(start, end).first().filter(|row| row.address < end).map(|row| row.line)
 }
 
-/// `/m`: by line, each line's code together.
+fn bounds(rows: &[Row]) -> Option<(RuntimeAddr, RuntimeAddr)> {
+    let (first, last) = (rows.first()?, rows.last()?);
+    Some((RuntimeAddr(first.address.0), RuntimeAddr(last.address.0.saturating_add(1))))
+}
+
+/// The first of the lines before a line, down to one that is behind the last shown or has code here.
+fn after_code(code: &HashSet<(Rc<str>, u32)>, line: &LineOf, before: u32) -> u32 {
+    let has_code = |number: &u32| code.contains(&(Rc::clone(&line.file.name), *number));
+    let above = (before.saturating_add(1)..line.line).rev();
+    above.take(MOST as usize).take_while(|number| !has_code(number)).last().unwrap_or(line.line)
+}
+
+/// `/m`: by line, each line's code together; code of other files is left out.
 fn in_source_order(
     session: &Session<'_>,
     page: &mut Page,
@@ -137,33 +144,58 @@ fn in_source_order(
     modifiers: Modifiers,
     function: Option<RuntimeAddr>,
 ) -> Result<()> {
-    let mut placed: Vec<(u32, &Row, Option<File>)> = rows
-        .iter()
-        .map(|row| {
-            let place = place(session, row);
-            (place.line, row, place.file)
-        })
-        .collect();
-    let main = placed.first().and_then(|(_, _, file)| file.clone());
-    placed.retain(|(_, _, file)| {
-        file.as_ref().zip(main.as_ref()).is_none_or(|(file, main)| file.name == main.name)
-    });
-    placed.sort_by_key(|(line, row, _)| (*line, row.address.0));
-    let mut last = None;
-    for (line, row, file) in placed {
-        if last != Some(line) {
-            if last.is_some() {
-                page.plain("\n");
-            }
-            if let Some(file) = &file {
-                put_lines(session, page, file, line, line)?;
-            }
-            last = Some(line);
+    let Some((start, end)) = bounds(rows) else { return Ok(()) };
+    let Some(file) = session.line_of(start).map(|line| line.file) else {
+        rows.iter().for_each(|row| put(page, row, modifiers, function));
+        return Ok(());
+    };
+    let pieces = pieces(&session.rows(start, end), end);
+    let mut next = 0;
+    for (at, (line, from, to)) in pieces.iter().enumerate() {
+        if *line >= next {
+            put_lines(session, page, &file, if next == 0 { *line } else { next }, *line);
+            next = line.saturating_add(1);
         }
-        put(page, row, modifiers, function);
-    }
-    if last.is_some() {
-        page.plain("\n");
+        let inside = |row: &&Row| (from.0..to.0).contains(&row.address.0);
+        rows.iter().filter(inside).for_each(|row| put(page, row, modifiers, function));
+        if pieces.get(at + 1).is_none_or(|(other, ..)| other > line) {
+            page.plain("\n");
+        }
     }
     Ok(())
+}
+
+/// Lines with the ranges of their code: in the table's order where lines only go up, else by line.
+fn pieces(rows: &[LineRow], end: RuntimeAddr) -> Vec<(u32, RuntimeAddr, RuntimeAddr)> {
+    let mut pieces = Vec::new();
+    let mut back = false;
+    for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.address < end) {
+        let next = rows.get(at + 1);
+        if next == Some(row) || row.line == 0 {
+            continue;
+        }
+        back |= next.is_some_and(|next| row.line > next.line);
+        pieces.push((row.line, row.address, next.map_or(end, |next| next.address)));
+    }
+    if back {
+        pieces.sort_by_key(|(line, from, _)| (*line, *from));
+    }
+    pieces
+}
+
+fn put_lines(session: &Session<'_>, page: &mut Page, file: &File, first: u32, last: u32) {
+    let text = session.text_of(file);
+    for number in first.max(last.saturating_sub(MOST))..=last {
+        let line = text.as_ref().map(|text| text.line(u64::from(number)).unwrap_or_default());
+        match line {
+            Some(line) => page.put(Style::Dim, number).plain("\t").plain(line).plain("\n"),
+            None if session.said_missing(file) => {
+                page.plain(number).plain("\tin ").put(Style::File, &file.name).plain("\n")
+            }
+            None => {
+                page.plain(number).plain("\t").put(Style::File, &file.name);
+                page.plain(": No such file or directory.\n")
+            }
+        };
+    }
 }

@@ -5,7 +5,7 @@
 //! each of its inlined copies; for a listing it means lines.
 
 mod parse;
-mod resolve;
+pub(crate) mod resolve;
 mod variable;
 
 use std::rc::Rc;
