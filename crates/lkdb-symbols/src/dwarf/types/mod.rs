@@ -8,6 +8,8 @@ mod array;
 mod composite;
 mod definition;
 mod function;
+#[cfg(test)]
+mod tests;
 
 use std::rc::Rc;
 
