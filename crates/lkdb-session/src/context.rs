@@ -116,10 +116,12 @@ impl<'d> Session<'d> {
             let symbols = object.symbols_named(name);
             let code = symbols.iter().filter(|symbol| symbol.kind != SymbolKind::Object);
             code.clone().find_map(|symbol| {
-                let function = dwarf.function_at(symbol.address).ok()??;
-                if function.name != name || function.entry != symbol.address {
+                let around = dwarf.function_at(symbol.address).ok()??;
+                if around.entry != symbol.address {
                     return None;
                 }
+                let function =
+                    if around.name == name { around } else { dwarf.alias(&around, name).ok()?? };
                 let ty = dwarf.type_id(function.die).ok()?;
                 Some(Meaning::Function(ty, object.runtime(function.entry)?))
             })

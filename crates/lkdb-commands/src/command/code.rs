@@ -52,6 +52,13 @@ pub(crate) struct Row {
     pub(crate) current: bool,
 }
 
+impl Row {
+    /// How many bytes it has.
+    pub(crate) fn length(&self) -> u64 {
+        self.bytes.split(' ').count() as u64
+    }
+}
+
 /// What is shown.
 #[derive(Debug, Serialize)]
 struct Disassembly {
@@ -120,13 +127,12 @@ impl What {
             }
             let code = decoder.range(*start, *end)?;
             let rows: Vec<Row> = code.iter().map(|code| self.row(session, code)).collect();
-            mixed::lay_out(
-                session,
-                &mut text,
-                &rows,
-                modifiers,
-                self.function.as_ref().map(|(_, entry)| *entry),
-            )?;
+            let behind = |from, to| {
+                let code = decoder.range(from, to)?;
+                Ok(code.iter().map(|code| self.row(session, code)).collect())
+            };
+            let entry = self.function.as_ref().map(|(_, entry)| *entry);
+            mixed::lay_out(session, &mut text, &rows, modifiers, entry, &behind)?;
             runs.push(Run { start: Hex(start.0), end: Hex(end.0), code: rows });
         }
         text.plain("End of assembler dump.\n");

@@ -173,39 +173,17 @@ fn backward(session: &mut Session<'_>) -> Result {
 }
 
 fn around(session: &mut Session<'_>, text: &str) -> Result {
-    let mut places = session.places(text, Purpose::Lines)?;
-    if places.is_empty() {
-        return Ok(Box::new(Listed(Vec::new())));
-    }
-    places.retain(|place| place.file.is_some());
-    let mut seen: Vec<(File, u32)> = Vec::new();
-    places.retain(|place| {
-        let Some(file) = &place.file else { return false };
-        let key = (file.clone(), place.line);
-        let new = !seen.iter().any(|(other, line)| *other.name == *key.0.name && *line == key.1);
-        if new {
-            seen.push(key);
-        }
-        new
-    });
-    places.sort_by(|a, b| {
-        (a.file.as_ref().map(|file| &file.name), a.line)
-            .cmp(&(b.file.as_ref().map(|file| &file.name), b.line))
-    });
+    let Some(places) = distinct(session, text)? else { return Ok(Box::new(Listed(Vec::new()))) };
     if places.is_empty() {
         return Err(no_lines());
     }
     let several = places.len() > 1;
     let mut parts = Vec::new();
-    for place in &places {
-        let Some(file) = &place.file else { continue };
+    for (file, place) in &places {
         let title = if text.starts_with('*') {
             place.runs_at.map(|address| address_title(session, place, file, address))
         } else {
-            several.then(|| {
-                let function = place.function.as_deref().unwrap_or("???");
-                format!("file: \"{}\", line number: {}, symbol: \"{function}\"", file.name, place.line)
-            })
+            several.then(|| location(file, place))
         };
         let size = size(session);
         let first = place.line.saturating_sub(size / 2).max(1);
@@ -215,60 +193,88 @@ fn around(session: &mut Session<'_>, text: &str) -> Result {
     Ok(Box::new(Listed(parts)))
 }
 
+/// The lines that a text means, each once, by file and line. None: it is known and has no place.
+fn distinct(session: &Session<'_>, text: &str) -> Result<Option<Vec<(File, Place)>>> {
+    let places = session.places(text, Purpose::Lines)?;
+    if places.is_empty() {
+        return Ok(None);
+    }
+    let mut places: Vec<(File, Place)> =
+        places.into_iter().filter_map(|place| Some((place.file.clone()?, place))).collect();
+    let key = |(file, place): &(File, Place)| (std::rc::Rc::clone(&file.name), place.line);
+    places.sort_by_key(key);
+    places.dedup_by_key(|place| key(place));
+    Ok(Some(places))
+}
+
+/// One of several places, in gdb's words.
+fn location(file: &File, place: &Place) -> String {
+    let function = place.function.as_deref().unwrap_or("???");
+    format!("file: \"{}\", line number: {}, symbol: \"{function}\"", file.name, place.line)
+}
+
 fn address_title(
     session: &Session<'_>,
     place: &Place,
     file: &File,
     address: lkdb_base::RuntimeAddr,
 ) -> String {
-    let function = session.function_name(address);
-    let inside = function.map(|name| format!("{name} ")).unwrap_or_default();
-    format!("{address} is in {inside}({}:{}).", file.name, place.line)
+    match session.function_name(address) {
+        Some(function) => format!("{address} is in {function} ({}:{}).", file.name, place.line),
+        None => format!("{address} is at {}:{}.", file.name, place.line),
+    }
 }
 
 fn range(session: &mut Session<'_>, first: &str, last: &str) -> Result {
     let size = size(session);
-    let one = |session: &Session<'_>, text: &str| -> Result<(File, u32)> {
-        let places = session.places(text, Purpose::Lines)?;
-        let mut places = places.into_iter().filter_map(|place| Some((place.file?, place.line)));
-        let place = places.next().ok_or_else(no_lines)?;
-        match places.find(|other| *other.0.name != *place.0.name || other.1 != place.1) {
-            Some(_) => Err(Error::say(format!("Specified line \"{text}\" is ambiguous."))),
-            None => Ok(place),
-        }
-    };
-    match (first.is_empty(), last.is_empty()) {
-        (true, true) => Err(Error::say("Argument to `list' is only a comma.")),
+    let (file, start, end) = match (first.is_empty(), last.is_empty()) {
+        (true, true) => return Err(Error::say("Argument to `list' is only a comma.")),
         (true, false) => {
-            let (file, end) = one(session, last)?;
-            let start = end.saturating_sub(size - 1).max(1);
-            show(session, &file, start, end)
+            let (file, end) = one(session, "last", last)?;
+            (file, end.saturating_sub(size - 1).max(1), end)
         }
         (false, true) => {
-            let (file, start) = one(session, first)?;
-            show(session, &file, start, start.saturating_add(size - 1))
+            let (file, start) = one(session, "first", first)?;
+            (file, start, start.saturating_add(size - 1))
         }
         (false, false) => {
-            let (file, start) = one(session, first)?;
+            let (file, start) = one(session, "first", first)?;
             let end = match last.strip_prefix('+').and_then(|count| count.trim().parse::<u32>().ok()) {
                 Some(count) => start.saturating_add(count),
-                None => {
-                    // A bare number is a line of the first place's file.
-                    let bare = last.bytes().all(|byte| byte.is_ascii_digit());
-                    let last = if bare { format!("\"{}\":{last}", file.name) } else { last.to_owned() };
-                    let (other, end) = one(session, &last)?;
-                    if *other.name != *file.name {
-                        return Err(Error::say("Specified first and last lines are in different files."));
-                    }
-                    end
-                }
+                None => end_of_range(session, &file, last)?,
             };
-            if start > end {
-                return Err(Error::say("Second line must be after the first line."));
-            }
-            show(session, &file, start, end)
+            (file, start, end)
+        }
+    };
+    if start > end {
+        return Err(Error::say("Second line must be after the first line."));
+    }
+    show(session, &file, start, end)
+}
+
+/// The one line that a text means.
+fn one(session: &Session<'_>, which: &str, text: &str) -> Result<(File, u32)> {
+    let places = distinct(session, text)?.unwrap_or_default();
+    match places.as_slice() {
+        [] => Err(no_lines()),
+        [(file, place)] => Ok((file.clone(), place.line)),
+        several => {
+            let lines: Vec<String> = several.iter().map(|(file, place)| location(file, place)).collect();
+            let lines = lines.join("\n");
+            Err(Error::say(format!("Specified {which} line '{text}' is ambiguous:\n{lines}")))
         }
     }
+}
+
+/// The last line of a range; a bare number is a line of the first place's file.
+fn end_of_range(session: &Session<'_>, file: &File, last: &str) -> Result<u32> {
+    let bare = last.bytes().all(|byte| byte.is_ascii_digit());
+    let last = if bare { format!("\"{}\":{last}", file.name) } else { last.to_owned() };
+    let (other, end) = one(session, "last", &last)?;
+    if *other.name != *file.name {
+        return Err(Error::say("Specified first and last lines are in different files."));
+    }
+    Ok(end)
 }
 
 fn no_lines() -> Error {

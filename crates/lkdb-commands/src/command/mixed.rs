@@ -15,6 +15,12 @@ use crate::page::{Page, Style};
 /// Lines without code that come along, at most; damaged tables jump far.
 const MOST: u32 = 10_000;
 
+/// The most bytes behind the code that come along with `/m`.
+const MOST_BEHIND: u64 = 4096;
+
+/// Gives the instructions of a range that was not asked for.
+type Behind<'a> = &'a dyn Fn(RuntimeAddr, RuntimeAddr) -> Result<Vec<Row>>;
+
 /// Puts instructions on a page, with what the modifiers want.
 pub(crate) fn lay_out(
     session: &Session<'_>,
@@ -22,12 +28,13 @@ pub(crate) fn lay_out(
     rows: &[Row],
     modifiers: Modifiers,
     function: Option<RuntimeAddr>,
+    behind: Behind<'_>,
 ) -> Result<()> {
     if modifiers.source {
         return in_code_order(session, page, rows, modifiers, function);
     }
     if modifiers.by_source {
-        return in_source_order(session, page, rows, modifiers, function);
+        return in_source_order(session, page, rows, modifiers, function, behind);
     }
     for row in rows {
         put(page, row, modifiers, function);
@@ -136,13 +143,15 @@ fn after_code(code: &HashSet<(Rc<str>, u32)>, line: &LineOf, before: u32) -> u32
     above.take(MOST as usize).take_while(|number| !has_code(number)).last().unwrap_or(line.line)
 }
 
-/// `/m`: by line, each line's code together; code of other files is left out.
+/// `/m`: by line, each line's code together; code of other files is left out. A line's code goes up to the next
+/// row of the table: the last one's over what fills the gap behind the function.
 fn in_source_order(
     session: &Session<'_>,
     page: &mut Page,
     rows: &[Row],
     modifiers: Modifiers,
     function: Option<RuntimeAddr>,
+    behind: Behind<'_>,
 ) -> Result<()> {
     let Some((start, end)) = bounds(rows) else { return Ok(()) };
     let Some(file) = session.line_of(start).map(|line| line.file) else {
@@ -150,6 +159,13 @@ fn in_source_order(
         return Ok(());
     };
     let pieces = pieces(&session.rows(start, end), end);
+    let last = rows.last().map_or(end, |row| RuntimeAddr(row.address.0).offset(row.length()));
+    let furthest = pieces.iter().map(|(.., to)| *to).max().unwrap_or(last);
+    let more = if furthest > last && furthest.0 - last.0 <= MOST_BEHIND {
+        behind(last, furthest)?
+    } else {
+        Vec::new()
+    };
     let mut next = 0;
     for (at, (line, from, to)) in pieces.iter().enumerate() {
         if *line >= next {
@@ -158,6 +174,14 @@ fn in_source_order(
         }
         let inside = |row: &&Row| (from.0..to.0).contains(&row.address.0);
         rows.iter().filter(inside).for_each(|row| put(page, row, modifiers, function));
+        for row in more.iter().filter(inside) {
+            // Offsets there are from whatever it belongs to.
+            let own = row
+                .symbol
+                .as_ref()
+                .map(|_| RuntimeAddr(row.address.0).offset(row.offset.cast_unsigned().wrapping_neg()));
+            put(page, row, modifiers, function.and(own));
+        }
         if pieces.get(at + 1).is_none_or(|(other, ..)| other > line) {
             page.plain("\n");
         }

@@ -138,6 +138,10 @@ impl<'d> Session<'d> {
         let object = self.symbols().object(object).ok_or_else(|| Error::say("the file is gone"))?;
         if purpose == Purpose::Lines {
             let mut place = self.described(object, address, purpose);
+            if place.span.is_some_and(|(start, _)| start < address) {
+                // An inlined copy that begins within another line's code has no line of its own, says gdb.
+                (place.file, place.line, place.span) = (None, 0, None);
+            }
             place.function = names.first().map(|name| name.as_str().into());
             return Ok(place);
         }

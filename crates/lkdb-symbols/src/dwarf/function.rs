@@ -81,8 +81,20 @@ pub(super) fn list<'d>(sections: &Sections<'d>, unit: &Unit<'d>) -> Result<Vec<F
             Ok(true)
         })?;
     }
-    found.sort_unstable();
+    // Of those that begin together (an assembler's aliases) the last in this order counts. gdb takes the last of
+    // the DIEs as well, but the first where it keeps a map of addresses: for units and functions in pieces.
+    let root = unit.entry(unit.header.root_offset())?;
+    let pieces = root.attr_value(constants::DW_AT_ranges).is_some() || in_pieces(&found);
+    found.sort_by_key(|function| {
+        let place = function.die.0;
+        (function.start, if pieces { usize::MAX - place } else { place })
+    });
     Ok(found)
+}
+
+/// Whether a function has several ranges; those of one lie together.
+fn in_pieces(functions: &[FunctionRange]) -> bool {
+    functions.windows(2).any(|pair| matches!(pair, [one, other] if one.die == other.die))
 }
 
 impl<'d> Dwarf<'d> {
@@ -132,6 +144,23 @@ impl<'d> Dwarf<'d> {
             Some(found) => found.unit.location(self.sections(), found.value),
             None => Ok(LocationDescription::OptimizedOut),
         }
+    }
+
+    /// The function of a name that begins where another of the same code does: one of an assembler's aliases.
+    ///
+    /// # Errors
+    /// When the unit's DIEs are damaged.
+    pub fn alias(&self, of: &Function<'d>, name: &str) -> Result<Option<Function<'d>>, Error> {
+        let unit = self.unit(of.die.unit)?;
+        let functions = unit.functions(self.sections())?;
+        let same = functions.iter().filter(|function| function.start == of.entry.0);
+        for function in same.take(64) {
+            let found = self.function(DieRef { unit: unit.id, offset: function.die })?;
+            if let Some(found) = found.filter(|found| found.name == name) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// Every function of a unit that has code, by address of its entry.

@@ -50,9 +50,6 @@ pub enum DescribeError {
     /// Its function does not say what its frame base is.
     #[error("Could not find the frame base for \"{0}\".")]
     NoFrameBase(String),
-    /// There is no function where it is.
-    #[error("No function found for block for symbol \"{0}\".")]
-    NoFunction(String),
 }
 
 /// Puts locations in words.
@@ -245,7 +242,7 @@ impl<'d> Describer<'_, 'd> {
                 if !at_piece(&next) {
                     return Ok(None);
                 }
-                match self.frame_base(name, address)? {
+                match self.frame_base(address)? {
                     Some((register, base)) => {
                         format!("a variable at frame base reg ${register} offset {base}+{offset}")
                     }
@@ -266,11 +263,10 @@ impl<'d> Describer<'_, 'd> {
         Ok(Some(words))
     }
 
-    /// The frame base of the function at an address where that is a register and an offset.
-    fn frame_base(&self, name: &str, address: LinkAddr) -> Result<Option<(String, i64)>, DescribeError> {
-        let Some(function) = self.dwarf.function_at(address)? else {
-            return Err(DescribeError::NoFunction(name.to_owned()));
-        };
+    /// The frame base of the function at an address where that is a register and an offset. There is no function
+    /// at a range of no length behind the last instruction.
+    fn frame_base(&self, address: LinkAddr) -> Result<Option<(String, i64)>, DescribeError> {
+        let Some(function) = self.dwarf.function_at(address)? else { return Ok(None) };
         let missing = || DescribeError::NoFrameBase(function.name.to_owned());
         let location = self.dwarf.frame_base(&function)?;
         let expression = self.dwarf.expression_at(&location, address)?.ok_or_else(missing)?;

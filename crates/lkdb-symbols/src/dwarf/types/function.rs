@@ -24,7 +24,8 @@ impl<'d> Dwarf<'d> {
             result: self.type_id_of(unit, entry)?,
             parameters: parameters.into(),
             variadic,
-            prototyped: self.flag_of(unit, entry, constants::DW_AT_prototyped)?,
+            // Only C knows functions without a prototype; others do not say that theirs have one.
+            prototyped: !unit.is_c() || self.flag_of(unit, entry, constants::DW_AT_prototyped)?,
         })
     }
 

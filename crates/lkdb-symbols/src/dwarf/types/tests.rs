@@ -23,7 +23,14 @@ impl Maker {
         let encoding = Format { format: gimli::Format::Dwarf32, version, address_size: 8 };
         let mut dwarf = gimli::write::Dwarf::default();
         let unit = dwarf.units.add(Unit::new(encoding, LineProgram::none()));
-        Self { dwarf, unit }
+        let mut maker = Self { dwarf, unit };
+        maker.language(constants::DW_LANG_C99);
+        maker
+    }
+
+    fn language(&mut self, language: gimli::DwLang) {
+        let root = self.unit().root();
+        self.unit().get_mut(root).set(constants::DW_AT_language, AttributeValue::Language(language));
     }
 
     fn unit(&mut self) -> &mut Unit {
@@ -203,6 +210,31 @@ fn functions_take_what_their_instances_say() {
     assert_eq!((instance.parameters[0].name.as_deref(), instance.parameters[0].ty), (Some("p"), made[0].0));
     let Type::Function(old) = &*one(&made, 3) else { panic!("no function") };
     assert!(!old.prototyped && old.result == TypeId::Void);
+}
+
+#[test]
+fn an_assemblers_functions_have_prototypes_and_aliases() {
+    let mut maker = Maker::new(5);
+    maker.language(constants::DW_LANG_Mips_Assembler);
+    let low = |at| (constants::DW_AT_low_pc, AttributeValue::Address(gimli::write::Address::Constant(at)));
+    let high = (constants::DW_AT_high_pc, AttributeValue::Udata(16));
+    for (name, at) in [("__memcpy", 0x1000), ("memcpy_erms", 0x1010), ("memcpy", 0x1000)] {
+        maker.add(None, constants::DW_TAG_subprogram, name, &[low(at), high.clone()]);
+    }
+    let root = maker.unit().root();
+    maker.unit().get_mut(root).set(constants::DW_AT_low_pc, low(0x1000).1);
+    maker.unit().get_mut(root).set(constants::DW_AT_high_pc, AttributeValue::Udata(32));
+    let file = maker.file();
+    let made = types_of(&file, |symbols, id| symbols.get(id));
+    let Type::Function(function) = &*one(&made, 0) else { panic!("no function") };
+    assert!(function.prototyped);
+    let store = Store::new();
+    let object = crate::Object::new(crate::ObjectId(0), "vmlinux", Elf::parse(&file).unwrap(), &store);
+    let dwarf = object.dwarf().unwrap();
+    let around = dwarf.function_at(lkdb_base::LinkAddr(0x1004)).unwrap().unwrap();
+    assert_eq!(around.name, "memcpy", "the last of those that begin together");
+    assert_eq!(dwarf.alias(&around, "__memcpy").unwrap().unwrap().entry, around.entry);
+    assert_eq!(dwarf.alias(&around, "memcpy_erms").unwrap(), None);
 }
 
 #[test]

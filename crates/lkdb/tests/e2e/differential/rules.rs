@@ -1,6 +1,9 @@
-//! Where lkdb may answer otherwise than gdb: each class by its name, with its reason.
+//! Where lkdb may answer otherwise than gdb: each class by its name, with its reason, and with what shows
+//! that a difference is of this class. Most ask gdb itself again.
 
-use super::debuggers::Question;
+use std::collections::BTreeSet;
+
+use super::case::Case;
 
 /// A class of allowed differences.
 pub(super) struct Rule {
@@ -8,18 +11,21 @@ pub(super) struct Rule {
     pub(super) name: &'static str,
     /// Why lkdb's answer is right, or as good.
     pub(super) reason: &'static str,
-    /// Whether these two answers, gdb's and lkdb's, differ by nothing else.
-    pub(super) allows: fn(&Question, &str, &str) -> bool,
+    /// Whether these two answers differ by nothing else.
+    pub(super) allows: fn(&Case<'_>) -> bool,
 }
 
-/// All of them.
-pub(super) const RULES: &[Rule] = &[SILENCE, ADA];
+/// All of them; what costs no question comes first.
+pub(super) const RULES: &[Rule] =
+    &[SILENCE, ADA, GIVES_UP, HISTORY, PLACES, OUTSIDE, DECLARATIONS, ENUMERATORS, NAMESAKES];
 
 const SILENCE: Rule = Rule {
     name: "a listing that is not there",
     reason: "for a place without line information gdb's `list` says nothing at all; lkdb says that there is none",
-    allows: |question, gdb, lkdb| {
-        question.row == "list" && gdb.is_empty() && lkdb == "No line number information available."
+    allows: |case| {
+        case.question.row == "list"
+            && case.gdb.is_empty()
+            && case.lkdb == "No line number information available."
     },
 };
 
@@ -27,8 +33,171 @@ const ADA: Rule = Rule {
     name: "C symbols read as Ada's",
     reason: "gdb decodes the symbol table's names as if GNAT had made them: event_enter__umask is shown as \
         event_enter.umask, f.cold as f[cold], f.constprop.0 as f.constprop. lkdb shows the name that nm shows",
-    allows: |_, gdb, lkdb| ada(gdb) == ada(lkdb),
+    allows: |case| ada(case.gdb) == ada(case.lkdb),
 };
+
+const GIVES_UP: Rule = Rule {
+    name: "gdb ends in the middle",
+    reason: "at a range of no length behind a function's last instruction gdb finds no function, says so, and \
+        leaves out the rest of the variables. lkdb goes on",
+    allows: |case| {
+        let Some((said, error)) = case.gdb.rsplit_once("No function found for block for symbol \"") else {
+            return false;
+        };
+        case.question.row == "info scope" && error.ends_with("\".") && case.lkdb.starts_with(said)
+    },
+};
+
+const HISTORY: Rule = Rule {
+    name: "gdb's answer hangs on its earlier ones",
+    reason: "of several things with a name gdb takes the one whose unit it has read already. Asked as the first \
+        thing it gives lkdb's answer",
+    allows: |case| case.question.row != "info source" && case.ask_alike(&case.question.text) == case.lkdb,
+};
+
+const PLACES: Rule = Rule {
+    name: "a function in several places",
+    reason: "`info scope` tells of the first of a name's places (inlined copies), which gdb sorts by where its own \
+        memory holds them. For the address of another of them gdb gives lkdb's answer",
+    allows: |case| {
+        let Some(name) = case.question.text.strip_prefix("info scope ") else { return false };
+        let places = "python print(*[\"%#x\" % place.address for place in gdb.breakpoints()[0].locations])";
+        let answers = case.ask(&[format!("break {name}"), places.to_owned()]);
+        let places: BTreeSet<&str> = answers[1].split_whitespace().collect();
+        let asked: Vec<String> = places.iter().map(|place| format!("info scope *{place}")).collect();
+        let ours = case.lkdb.replace(name, "");
+        let same = |(place, answer): (&&str, &String)| {
+            super::normal::text(case.question, answer).replacen(&format!("*{place}"), "", 1) == ours
+        };
+        places.len() > 1 && places.iter().zip(&case.ask(&asked)).any(same)
+    },
+};
+
+const OUTSIDE: Rule = Rule {
+    name: "the scope of code in no function",
+    reason: "where gdb knows a unit and no function (`list *ADDR` says \"is at\", not \"is in\") its `info scope` lists what \
+        the file declares, in the order of a hash table. lkdb says that there are no locals",
+    allows: |case| {
+        let Some(place) = case.question.text.strip_prefix("info scope ") else { return false };
+        let line = case.ask(&[format!("info line {place}")]).concat();
+        let address = line.split_once(" starts at address ").and_then(|(_, rest)| rest.split(' ').next());
+        let Some(address) = place.strip_prefix('*').or(address) else { return false };
+        let at = case.ask(&[format!("list *{address}")]).concat();
+        at.starts_with(&format!("{address} is at "))
+            && case.lkdb.ends_with(" contains no locals or arguments.")
+    },
+};
+
+const DECLARATIONS: Rule = Rule {
+    name: "where variables are declared",
+    reason: "gdb's index keeps one unit for a variable, often one that only declares it, and `list` and `info line` \
+        tell of that one's `extern` line, with any code of that number, or of nothing. lkdb tells of \
+        definitions, whose lines are those of gdb's own symbols",
+    allows: |case| {
+        let name = case.name();
+        let Some(ours) = case.other(&format!("info line {name}")) else { return false };
+        let lines: BTreeSet<&str> = ours.lines().collect();
+        let places: Vec<(&str, &str)> = lines.iter().filter_map(|line| place_of(line)).collect();
+        let known = |(line, (file, number)): (&&str, &(&str, &str))| {
+            let symbol = format!("gdb.lookup_global_symbol('{name}') or gdb.lookup_static_symbol('{name}')");
+            let asked = [
+                format!("info line {file}:{name}"),
+                format!("python s = {symbol}"),
+                "python print('%s %d' % (s.symtab.filename, s.line))".to_owned(),
+            ];
+            let said = case.ask(&asked);
+            said[0].lines().any(|one| one == *line) || said[2] == format!("{file} {number}")
+        };
+        if places.is_empty() || places.len() < lines.len() || !lines.iter().zip(&places).all(known) {
+            return false;
+        }
+        match case.question.row {
+            "info line" => true,
+            "list" => listed(case, name, &places) == case.lkdb,
+            _ => false,
+        }
+    },
+};
+
+const NAMESAKES: Rule = Rule {
+    name: "one of several functions of a name",
+    reason: "gdb takes any of them, also a clone that has another symbol (NAME.part.0). lkdb takes one whose symbol is \
+        the name; asked by its address gdb gives lkdb's answer",
+    allows: |case| {
+        let name = case.name();
+        let address = case.other(&format!("info address {name}")).and_then(|ours| {
+            let found = ours.strip_prefix(&format!("Symbol \"{name}\" is a function at address "))?;
+            found.strip_suffix('.')
+        });
+        let Some(address) = address else { return false };
+        let said = case.ask(&[
+            format!("info symbol {address}"),
+            format!("python print(gdb.block_for_pc({address}).function.type)"),
+        ]);
+        let ty = &said[1];
+        said[0].starts_with(&format!("{name} in section "))
+            && match case.question.row {
+                "info address" => true,
+                "ptype" | "whatis" => case.lkdb == format!("type = {ty}"),
+                "print" if case.question.text.contains('&') => {
+                    case.lkdb.ends_with(&format!(" {address} <{name}>"))
+                }
+                "print" => case.lkdb == format!("= {{{ty}}} {address} <{name}>"),
+                "x/i" | "disassemble" | "disassemble /s" => {
+                    case.ask_alike(&case.question.text.replacen(name, address, 1)) == case.lkdb
+                }
+                _ => false,
+            }
+    },
+};
+
+/// What `list NAME` shows of these places, by gdb's listing of each.
+fn listed(case: &Case<'_>, name: &str, places: &[(&str, &str)]) -> String {
+    let asked: Vec<String> = places.iter().map(|(file, line)| format!("list {file}:{line}")).collect();
+    let mut parts = places.iter().zip(case.ask(&asked)).map(|((file, line), text)| match places.len() {
+        1 => text,
+        _ => format!("file: \"{file}\", line number: {line}, symbol: \"{name}\"\n{text}"),
+    });
+    super::normal::text(case.question, &parts.by_ref().collect::<Vec<_>>().join("\n"))
+}
+
+/// Of `Line 60 of "FILE" …` and `Line number 60 is out of range for "FILE".`
+fn place_of(line: &str) -> Option<(&str, &str)> {
+    let number = line.split(' ').find(|word| word.parse::<u64>().is_ok())?;
+    let file = line.split('"').nth(1)?;
+    line.starts_with("Line ").then_some((file, number))
+}
+
+const ENUMERATORS: Rule = Rule {
+    name: "an enumerator of several enumerations",
+    reason: "gdb's index keeps one unit for a name. lkdb takes the first of the file's; asked for that \
+        enumeration's value gdb gives lkdb's answer",
+    allows: |case| {
+        let name = case.name();
+        let Some(ours) = case.other(&format!("ptype {name}")) else { return false };
+        let Some((tag, values)) = ours.strip_prefix("type = ").and_then(|text| text.split_once(" {")) else {
+            return false;
+        };
+        let Some(value) = value_in(values, name) else { return false };
+        let known = tag.starts_with("enum ") && case.ask(&[format!("ptype {tag}")]).concat() == ours;
+        let instead = case.question.text.replacen(name, &format!("(({tag}){value})"), 1);
+        known && case.ask_alike(&instead) == case.lkdb
+    },
+};
+
+/// The value of an enumerator in the list that `ptype` prints.
+fn value_in(values: &str, name: &str) -> Option<i64> {
+    let mut next = 0;
+    for one in values.trim_end_matches('}').split(", ") {
+        let (known, value) = one.split_once(" = ").unwrap_or((one, ""));
+        let value = value.parse().unwrap_or(next);
+        if known == name {
+            return Some(value);
+        }
+        next = value + 1;
+    }
+    None
+}
 
 /// The text with every name in it as gdb's `ada_decode` would have it.
 fn ada(text: &str) -> String {
@@ -59,4 +228,11 @@ fn names_that_gdb_takes_for_ada() {
     assert_eq!(ada("proc_get_long.constprop.0 + 504 in"), "proc_get_long.constprop + 504 in");
     assert_eq!(ada("f.cold in section .text"), ada("f[cold] in section .text"));
     assert_ne!(ada("args__one"), ada("args__two"));
+}
+
+#[test]
+fn enumerators_count_on() {
+    assert_eq!(value_in("A, B, C = 7, D}", "B"), Some(1));
+    assert_eq!(value_in("A, B, C = 7, D}", "D"), Some(8));
+    assert_eq!(value_in("A, B}", "C"), None);
 }

@@ -1,8 +1,9 @@
 //! The answers compared: a table with a line for each command, and what differs as a diff.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 
+use super::case::{Case, Fresh};
 use super::debuggers::Question;
 use super::normal;
 use super::rules::RULES;
@@ -35,20 +36,24 @@ pub(super) struct Table {
 
 impl Table {
     /// Compares all answers.
-    pub(super) fn compare(questions: &[Question], gdb: &[String], lkdb: &[String]) -> Self {
+    pub(super) fn compare(questions: &[Question], gdb: &[String], lkdb: &[String], fresh: Fresh<'_>) -> Self {
         let mut table = Self::default();
+        let texts = questions.iter().map(|question| question.text.as_str());
+        let ours: HashMap<&str, &str> = texts.zip(lkdb.iter().map(String::as_str)).collect();
         for (question, (gdb, lkdb)) in questions.iter().zip(gdb.iter().zip(lkdb)) {
-            table.add(question, &normal::text(question, gdb), &normal::text(question, lkdb));
+            let (gdb, lkdb) = (&*normal::text(question, gdb), &*normal::text(question, lkdb));
+            table.add(&Case { question, gdb, lkdb, ours: &ours, fresh });
         }
         table
     }
 
-    fn add(&mut self, question: &Question, gdb: &str, lkdb: &str) {
+    fn add(&mut self, case: &Case<'_>) {
+        let Case { question, gdb, lkdb, .. } = *case;
         let row = self.rows.entry(question.row).or_default();
         row.asked += 1;
         if gdb == lkdb {
             row.equal += 1;
-        } else if let Some(rule) = RULES.iter().find(|rule| (rule.allows)(question, gdb, lkdb)) {
+        } else if let Some(rule) = RULES.iter().find(|rule| (rule.allows)(case)) {
             row.allowed += 1;
             self.allowed.entry(rule.name).or_default().push(diff(question, gdb, lkdb));
         } else {
@@ -99,23 +104,30 @@ impl Table {
     }
 }
 
-/// One question with what gdb says (`-`) and what lkdb says (`+`), lines that both say left out but for
-/// those next to a difference.
+/// One question with what gdb says (`-`) and what lkdb says (`+`), from the first line that differs to the last;
+/// lines that both have somewhere there are left out.
 fn diff(question: &Question, gdb: &str, lkdb: &str) -> String {
     let (left, right): (Vec<&str>, Vec<&str>) = (gdb.lines().collect(), lkdb.lines().collect());
     let same = |(a, b): (&&str, &&str)| a == b;
     let head = left.iter().zip(&right).take_while(|&pair| same(pair)).count();
     let most = left.len().min(right.len()) - head;
     let tail = left.iter().rev().zip(right.iter().rev()).take(most).take_while(|&pair| same(pair)).count();
+    let (left, right) = (&left[head..left.len() - tail], &right[head..right.len() - tail]);
+    let only = |of: &[&str], other: &[&str]| -> Vec<String> {
+        let other: HashSet<&str> = other.iter().copied().collect();
+        of.iter().filter(|line| !other.contains(**line)).map(|line| (*line).to_owned()).collect()
+    };
+    let (mut minus, mut plus) = (only(left, right), only(right, left));
+    if minus.is_empty() && plus.is_empty() {
+        // They differ in their order, or in how often they say a line.
+        minus = left.iter().map(|line| (*line).to_owned()).collect();
+        plus = right.iter().map(|line| (*line).to_owned()).collect();
+    }
     let mut text = format!("=== {}\n", question.text);
-    if head > 0 {
-        let _ = writeln!(text, "  {}", left[head - 1]);
+    if let Some(before) = head.checked_sub(1).and_then(|at| gdb.lines().nth(at)) {
+        let _ = writeln!(text, "  {before}");
     }
-    for line in &left[head..left.len() - tail] {
-        let _ = writeln!(text, "- {line}");
-    }
-    for line in &right[head..right.len() - tail] {
-        let _ = writeln!(text, "+ {line}");
-    }
+    minus.iter().for_each(|line| text.push_str(&format!("- {line}\n")));
+    plus.iter().for_each(|line| text.push_str(&format!("+ {line}\n")));
     text
 }
