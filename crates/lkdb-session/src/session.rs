@@ -104,6 +104,9 @@ impl<'d> Session<'d> {
         self.paths.push((id, path.to_owned()));
         if let Some(object) = self.symbols.object(id) {
             self.memory.add(&elf, |section| object.runtime(object.layout.start(section)));
+            for gap in object.dwarf().map(|dwarf| dwarf.gaps(&elf)).unwrap_or_default() {
+                tracing::warn!("{}: {gap}", path.display());
+            }
             self.use_ready_index(object);
         }
         Ok(())

@@ -233,6 +233,14 @@ pub enum TypeError {
         /// What is wrong.
         why: String,
     },
+    /// Its description is in a part of the debug info that is not read: `.debug_types`, another file.
+    #[error(
+        "the type is not in the .debug_info of {object}, and lkdb does not read the rest of its debug info"
+    )]
+    Elsewhere {
+        /// Which file.
+        object: String,
+    },
     /// Typedefs or qualifiers that lead nowhere, a struct within itself: more levels than C code has.
     #[error("a type refers to itself, or has more levels than C code has")]
     Endless,

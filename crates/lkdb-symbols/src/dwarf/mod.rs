@@ -9,6 +9,7 @@ mod callsite;
 mod describe;
 mod follow;
 mod function;
+mod gaps;
 mod inline;
 mod line;
 mod location;
@@ -31,6 +32,7 @@ pub use callsite::{CallParameter, CallSite};
 pub use describe::{DescribeError, Described, Describer, Length};
 pub use follow::{Declared, Found};
 pub use function::{Function, FunctionRange};
+pub use gaps::Gap;
 pub use inline::{InlinedCopy, Instance};
 pub use line::{LineAt, LinePlaces, LineSpan, Lines, Row, SourceFile, UnitFile};
 pub use location::{Constant, Expression, ListEntry, LocationDescription, LocationList};
@@ -127,6 +129,12 @@ impl<'d> Dwarf<'d> {
     #[must_use]
     pub fn sections(&self) -> &Sections<'d> {
         &self.sections
+    }
+
+    /// What its debug info keeps elsewhere, so that answers lack it.
+    #[must_use]
+    pub fn gaps(&self, elf: &Elf<'d>) -> Vec<Gap> {
+        gaps::of(elf, &self.sections)
     }
 
     /// Every unit's header. Reads no DIE.

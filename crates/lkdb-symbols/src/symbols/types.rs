@@ -42,6 +42,9 @@ impl<'d> Symbols<'d> {
             (TypeError::Damaged { at, why, .. }, Some(object)) => {
                 TypeError::Damaged { object: object.name.clone(), at, why }
             }
+            (TypeError::Elsewhere { .. }, Some(object)) => {
+                TypeError::Elsewhere { object: object.name.clone() }
+            }
             (error, _) => error,
         }
     }

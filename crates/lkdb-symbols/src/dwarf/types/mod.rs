@@ -23,6 +23,9 @@ use crate::types::{
 /// How many types that are but another way to write a type are looked through.
 const STEPS: usize = 16;
 
+/// The offset of types that are in `.debug_types` or in another file ([`super::Gap`]).
+const ELSEWHERE: u64 = u64::MAX;
+
 impl<'d> Dwarf<'d> {
     /// The type that the DIE at `offset` of `.debug_info` describes. A function's DIE is the function's type.
     /// Dimensions behind the first become types of `made`.
@@ -30,6 +33,9 @@ impl<'d> Dwarf<'d> {
     /// # Errors
     /// When the DIE is damaged or describes no type of C.
     pub fn type_at(&self, offset: u64, made: &MadeTypes) -> Result<Type, TypeError> {
+        if offset == ELSEWHERE {
+            return Err(TypeError::Elsewhere { object: format!("file {}", self.object().0) });
+        }
         let mut at = self.die_at(offset).map_err(|error| self.damaged(offset, &error.to_string()))?;
         for _ in 0..STEPS {
             let found = self.read_type(at, made);
@@ -45,7 +51,8 @@ impl<'d> Dwarf<'d> {
     }
 
     /// The number of the type that a DIE's `DW_AT_type` names (a variable's, parameter's, member's), its own
-    /// or that of what it is an instance of; [`TypeId::Void`] where there is none.
+    /// or that of what it is an instance of; [`TypeId::Void`] where there is none. A type that no unit of
+    /// `.debug_info` has gets a number that reads as an error.
     ///
     /// # Errors
     /// When the DIE it is an instance of is damaged.
@@ -53,7 +60,8 @@ impl<'d> Dwarf<'d> {
         let Some(found) = self.attribute(unit, entry, constants::DW_AT_type)? else {
             return Ok(TypeId::Void);
         };
-        self.referenced(&found.unit, found.value).map_or(Ok(TypeId::Void), |die| self.type_id(die))
+        let elsewhere = Ok(TypeId::Dwarf(self.object(), ELSEWHERE));
+        self.referenced(&found.unit, found.value).map_or(elsewhere, |die| self.type_id(die))
     }
 
     /// The number of the type at a DIE.

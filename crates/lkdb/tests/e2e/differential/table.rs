@@ -80,7 +80,7 @@ impl Table {
 
     /// Every difference, those of one command together; `many` of each at most.
     pub(super) fn differences(&self, many: usize) -> String {
-        let shown = self.differ.iter().flat_map(|(_, cases)| cases.iter().take(many));
+        let shown = self.differ.values().flat_map(|cases| cases.iter().take(many));
         shown.cloned().collect::<Vec<_>>().join("\n")
     }
 
