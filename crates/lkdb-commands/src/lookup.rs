@@ -59,7 +59,7 @@ pub(crate) fn find(line: &str) -> Result<Found<'_>> {
 /// Whether a prefix command does something with words that are no sub-command.
 fn takes_the_rest(command: &Command, word: &str) -> bool {
     let answers = matches!(command.action, crate::Action::Prefix(_, Some(_)));
-    answers && (word.is_empty() || command.name() == "set" || command.name() == "print")
+    answers && (word.is_empty() || matches!(command.name(), "set" | "print" | "thread"))
 }
 
 fn undefined(prefix: &str, name: &str) -> Error {

@@ -174,6 +174,7 @@ pub(crate) static TABLE: &[&[Command]] = &[
     command::breakpoints::COMMANDS,
     command::running::COMMANDS,
     command::stack::COMMANDS,
+    command::threads::COMMANDS,
     command::support::COMMANDS,
     command::settings::COMMANDS,
     command::info::COMMANDS,

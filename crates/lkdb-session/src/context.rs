@@ -28,9 +28,10 @@ impl Context for Session<'_> {
     }
 
     fn named(&self, name: &str) -> Result<Meaning, Error> {
-        if let Some(meaning) = self.named_in_frame(name) {
-            return meaning;
-        }
+        self.named_in_frame(name).unwrap_or_else(|| self.global(name))
+    }
+
+    fn global(&self, name: &str) -> Result<Meaning, Error> {
         let unit = self.unit_of_frame();
         if let Some(function) = self.function_named(name) {
             return Ok(function);
@@ -104,7 +105,7 @@ impl Context for Session<'_> {
     }
 
     fn convenience(&self, name: &str) -> Option<Bytes> {
-        self.values().convenience(name)
+        self.values().convenience(name).or_else(|| self.cpu_variable(name))
     }
 }
 

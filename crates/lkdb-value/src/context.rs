@@ -80,6 +80,14 @@ pub trait Context {
     /// [`Error::NoSymbol`], or what stands in the way of an answer.
     fn named(&self, name: &str) -> Result<Named, Error>;
 
+    /// What a name means outside of every function: no local hides it.
+    ///
+    /// # Errors
+    /// As [`Context::named`].
+    fn global(&self, name: &str) -> Result<Named, Error> {
+        self.named(name)
+    }
+
     /// What a name means in a file or function: `'kernel/fork.c'::max_threads`, `schedule::count`.
     ///
     /// # Errors

@@ -73,6 +73,7 @@ pub static AARCH64: Arch = Arch {
     parts: &PARTS,
     flags: None,
     longest_watch: 8,
+    per_cpu_bases: &["TPIDR_EL1"],
     frames: &FRAMES,
 };
 

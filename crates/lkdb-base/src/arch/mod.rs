@@ -61,6 +61,9 @@ pub struct Arch {
     pub flags: Option<(&'static str, &'static [Flag])>,
     /// How many bytes one debug register can watch.
     pub longest_watch: u64,
+    /// The registers, as target.xml names them, one of which holds the offset of the CPU's per-CPU variables while
+    /// it is in the kernel. On x86 entry code swaps them.
+    pub per_cpu_bases: &'static [&'static str],
     /// Instructions that wait for an interrupt.
     pub halts: &'static [&'static [u8]],
     /// Registers that debug information numbers as well, by number and name: vectors, which no kernel code

@@ -66,6 +66,7 @@ pub static X86_64: Arch = Arch {
     parts: &PARTS,
     flags: Some(("eflags", &FLAGS)),
     longest_watch: 8,
+    per_cpu_bases: &["gs_base", "k_gs_base"],
     frames: &FRAMES,
 };
 

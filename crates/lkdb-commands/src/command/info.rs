@@ -1,6 +1,6 @@
 //! `info`: the prefix; what is behind it stands with its family.
 
-use super::{breakpoints, files, info_frame, places, registers, scope, symbols, variables};
+use super::{breakpoints, files, info_frame, places, registers, scope, symbols, threads, variables};
 use crate::table::{Command, Group};
 
 pub(crate) const COMMANDS: &[Command] = &[Command::prefix(
@@ -14,6 +14,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command::prefix(
         scope::INFO,
         symbols::INFO,
         info_frame::INFO,
+        threads::INFO,
         variables::INFO,
         files::INFO,
     ],

@@ -19,5 +19,6 @@ pub(crate) mod settings;
 pub(crate) mod stack;
 pub(crate) mod support;
 pub(crate) mod symbols;
+pub(crate) mod threads;
 pub(crate) mod types;
 pub(crate) mod variables;

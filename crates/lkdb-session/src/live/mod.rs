@@ -2,6 +2,7 @@
 //!
 //! How it is moved is [`crate::run`]'s; what a stop means, and what commands make of a move, is `resume`'s.
 
+mod cpus;
 mod end;
 mod place;
 mod resume;
@@ -11,6 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use lkdb_base::paging::AddressSpace;
 use lkdb_base::{Arch, Memory, PhysAddr, RuntimeAddr};
 use lkdb_map::Ram;
 use lkdb_target::{Guest, GuestMemory, Registers, Stub, Thread, View};
@@ -18,6 +20,9 @@ use lkdb_target::{Guest, GuestMemory, Registers, Stub, Thread, View};
 use crate::entry::{Boot, Entry};
 use crate::run::Runner;
 use crate::{Error, Result, Session};
+
+/// The stub's name for a CPU: counted from 1.
+pub use lkdb_target::Thread as Cpu;
 
 pub use end::Hold;
 pub use resume::{Goal, Verdict};
@@ -67,7 +72,10 @@ pub struct Live {
     queue: Vec<Hit>,
     memory: GuestMemory,
     kernel_root: Option<PhysAddr>,
-    hidden: usize,
+    /// The CPU that has come to the first instruction of inlined calls, and how many the user is not in yet.
+    hidden: Option<(Thread, usize)>,
+    /// How often it was moved.
+    moves: u64,
     /// A register was written: CPUs may stand elsewhere than the runner knows.
     written: Cell<bool>,
 }
@@ -95,7 +103,8 @@ impl Live {
             queue,
             memory,
             kernel_root: None,
-            hidden: 0,
+            hidden: None,
+            moves: 0,
             written: Cell::new(false),
         })
     }
@@ -169,14 +178,24 @@ impl Live {
         self.stub.borrow().generation()
     }
 
+    /// How often commands have moved it.
+    pub(crate) fn moves(&self) -> u64 {
+        self.moves
+    }
+
+    /// Whether a CPU uses no page tables.
+    pub(crate) fn unpaged(&self, cpu: Thread) -> bool {
+        self.guest.space(cpu) == Some(AddressSpace::Flat)
+    }
+
     /// How many inlined calls around the selected CPU's instruction the user is not in yet.
     #[must_use]
     pub fn hidden_inlines(&self) -> usize {
-        self.hidden
+        self.hidden.filter(|(cpu, _)| *cpu == self.selected).map_or(0, |(_, hidden)| hidden)
     }
 
     pub(crate) fn hide_inlines(&mut self, hidden: usize) {
-        self.hidden = hidden;
+        self.hidden = Some((self.selected, hidden));
     }
 
     /// Its architecture.

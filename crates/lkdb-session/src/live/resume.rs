@@ -80,7 +80,9 @@ impl Session<'_> {
     /// # Errors
     /// When the connection fails, the kernel is not found where it must be, or the goal cannot go on.
     pub fn proceed(&mut self, goal: &mut dyn Goal) -> Result<Stop> {
-        self.live_mut()?.notice_writes()?;
+        let live = self.live_mut()?;
+        live.notice_writes()?;
+        live.moves += 1;
         self.reach_kernel()?;
         let stop = match self.queued()? {
             Some(stop) => stop,
@@ -101,7 +103,7 @@ impl Session<'_> {
         }
         live.know_kernel_tables();
         live.stop = Some(stop.clone());
-        live.hidden = 0;
+        live.hidden = None;
         self.forget_frames();
         Ok(stop)
     }

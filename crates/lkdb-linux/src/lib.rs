@@ -1,0 +1,11 @@
+//! What Linux looks like in memory: tasks, per-CPU variables.
+//!
+//! Variables and members are looked for by their names, never by the kernel's version; everything comes through
+//! `lkdb-value`'s context, so that it works on a live machine and on a dump. Which registers a CPU has, and where
+//! the kernel lies, is the caller's to know.
+
+mod per_cpu;
+mod task;
+
+pub use per_cpu::Area;
+pub use task::{NoTask, Task, running};
