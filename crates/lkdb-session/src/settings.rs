@@ -11,6 +11,8 @@ pub struct Settings {
     pub print: PrintSettings,
     /// Lines that `list` lists; none for all.
     pub listsize: Option<u64>,
+    /// How many debug registers there are for breakpoints; none: what the machine has.
+    pub hardware_limit: Option<u64>,
     /// Ask before something is thrown away.
     pub confirm: bool,
     /// `att` or `intel`.
@@ -19,6 +21,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { print: PrintSettings::default(), listsize: Some(10), confirm: true, disassembly_flavor: "att" }
+        Self {
+            print: PrintSettings::default(),
+            listsize: Some(10),
+            hardware_limit: None,
+            confirm: true,
+            disassembly_flavor: "att",
+        }
     }
 }

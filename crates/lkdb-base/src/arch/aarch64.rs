@@ -72,6 +72,7 @@ pub static AARCH64: Arch = Arch {
     halts: &[&[0x7f, 0x20, 0x03, 0xd5]],
     parts: &PARTS,
     flags: None,
+    debug_registers: 4,
     longest_watch: 8,
     per_cpu_bases: &["TPIDR_EL1"],
     frames: &FRAMES,

@@ -59,6 +59,8 @@ pub struct Arch {
     pub parts: &'static [RegisterPart],
     /// The flags register: its name, and its flags as QEMU's target description has them, in that order.
     pub flags: Option<(&'static str, &'static [Flag])>,
+    /// How many breakpoints and watchpoints its processors can hold: the least that any of them has.
+    pub debug_registers: u64,
     /// How many bytes one debug register can watch.
     pub longest_watch: u64,
     /// The registers, as target.xml names them, one of which holds the offset of the CPU's per-CPU variables while

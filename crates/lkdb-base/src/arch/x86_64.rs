@@ -65,6 +65,7 @@ pub static X86_64: Arch = Arch {
     halts: &[&[0xf4]],
     parts: &PARTS,
     flags: Some(("eflags", &FLAGS)),
+    debug_registers: 4,
     longest_watch: 8,
     per_cpu_bases: &["gs_base", "k_gs_base"],
     frames: &FRAMES,

@@ -1,16 +1,17 @@
 //! Breakpoints and watchpoints: set, listed, switched, deleted.
 
 use lkdb_session::Session;
-use lkdb_session::breakpoints::{Access, Breakpoint, Location, What};
+use lkdb_session::breakpoints::{Access, Breakpoint, Location, What, Wish};
 use serde::Serialize;
 
+use super::stop_when::When;
 use crate::answer::{Layout, Nothing};
 use crate::page::{Page, Style};
 use crate::table::{Command, Group, Repeat, Takes};
 use crate::{Error, Result};
 
 pub(crate) const COMMANDS: &[Command] = &[
-    place(&["break", "b", "br", "brea"], "Stops the guest when a CPU comes by a place", |session, at| {
+    place(&["break", "b", "br", "brea"], "Stops the guest when a CPU comes by a place\nthread: only when it is that CPU; if: only when the expression is true, in the frame there.", |session, at| {
         set(session, at, false, false)
     }),
     place(&["tbreak", "tb"], "The same, once", |session, at| set(session, at, false, true)),
@@ -18,7 +19,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         set(session, at, true, false)
     }),
     place(&["thbreak", "thb"], "The same, once", |session, at| set(session, at, true, true)),
-    watchpoint(&["watch"], "Stops the guest when data is changed", |session, what| {
+    watchpoint(&["watch"], "Stops the guest when a value is changed\nWhat the expression goes through is watched, too; -l: only what it leads to now. A watchpoint with locals ends with their frame.", |session, what| {
         watch(session, what, Access::Write)
     }),
     watchpoint(&["rwatch"], "Stops the guest when data is read", |session, what| {
@@ -32,6 +33,15 @@ pub(crate) const COMMANDS: &[Command] = &[
     numbers(&["disable"], "Keeps breakpoints from stopping", |session, numbers| {
         switch(session, numbers, false)
     }),
+    Command::new(
+        &["condition"],
+        "NUMBER [EXPRESSION]",
+        "Stops at a breakpoint only when an expression is true\nEvaluated in the frame of the CPU that comes by; without an expression, the breakpoint stops always.",
+        Group::Breakpoints,
+        condition,
+    )
+    .repeats(Repeat::Never)
+    .takes(Takes::Expression),
     Command::new(
         &["ignore"],
         "NUMBER COUNT",
@@ -51,13 +61,21 @@ pub(crate) const INFO: &[Command] = &[Command::new(
 )];
 
 const fn place(names: &'static [&'static str], help: &'static str, run: crate::table::Run) -> Command {
-    Command::new(names, "PLACE", help, Group::Breakpoints, run).repeats(Repeat::Never).takes(Takes::Location)
+    Command::new(names, "[PLACE] [thread NUMBER] [if EXPRESSION]", help, Group::Breakpoints, run)
+        .repeats(Repeat::Never)
+        .takes(Takes::Location)
 }
 
 const fn watchpoint(names: &'static [&'static str], help: &'static str, run: crate::table::Run) -> Command {
-    Command::new(names, "[-l] EXPRESSION", help, Group::Breakpoints, run)
-        .repeats(Repeat::Never)
-        .takes(Takes::Expression)
+    Command::new(
+        names,
+        "[-l | -location] EXPRESSION [thread NUMBER] [if EXPRESSION]",
+        help,
+        Group::Breakpoints,
+        run,
+    )
+    .repeats(Repeat::Never)
+    .takes(Takes::Expression)
 }
 
 const fn numbers(names: &'static [&'static str], help: &'static str, run: crate::table::Run) -> Command {
@@ -65,26 +83,30 @@ const fn numbers(names: &'static [&'static str], help: &'static str, run: crate:
         .repeats(Repeat::Never)
 }
 
-fn set(session: &mut Session<'_>, at: &str, hardware: bool, temporary: bool) -> Result {
+fn set(session: &mut Session<'_>, text: &str, hardware: bool, temporary: bool) -> Result {
     session.live()?;
-    let at = if at.is_empty() {
+    let When { what, thread, condition } = When::read(text)?;
+    let spec = if what.is_empty() {
         format!("*{:#x}", session.frame(session.selected_frame())?.pc.0)
     } else {
-        at.to_owned()
+        what.to_owned()
     };
-    if at.split_whitespace().any(|word| word == "if" || word == "thread") {
-        return Err(Error::say(
-            "Conditions on breakpoints are not there yet: set one without, and look when it stops.",
-        ));
-    }
-    let number = session.set_breakpoint(&at, hardware, temporary)?;
+    let wish = Wish { temporary, condition, thread };
+    let number = session.set_breakpoint(What::Code { spec, hardware }, wish)?;
     said(session, number)
 }
 
-fn watch(session: &mut Session<'_>, what: &str, access: Access) -> Result {
-    let expression =
-        what.strip_prefix("-location").or_else(|| what.strip_prefix("-l")).unwrap_or(what).trim();
-    let number = session.set_watchpoint(expression, access)?;
+fn watch(session: &mut Session<'_>, text: &str, access: Access) -> Result {
+    let When { what, thread, condition } = When::read(text)?;
+    let located = ["-location", "-l"].into_iter().find_map(|flag| {
+        what.strip_prefix(flag).filter(|rest| rest.starts_with(char::is_whitespace)).map(str::trim)
+    });
+    let expression = located.unwrap_or(what);
+    if expression.is_empty() {
+        return Err(Error::say("Argument required (expression to compute)."));
+    }
+    let wish = Wish { temporary: false, condition, thread };
+    let number = session.set_watchpoint(expression, access, located.is_some(), wish)?;
     said(session, number)
 }
 
@@ -108,15 +130,18 @@ fn delete(session: &mut Session<'_>, arguments: &str) -> Result {
 fn switch(session: &mut Session<'_>, arguments: &str, enabled: bool) -> Result {
     let arguments = without_kind(arguments);
     if arguments.is_empty() {
-        session.breakpoints_mut().iter_mut().for_each(|one| one.enabled = enabled);
+        let numbers: Vec<u32> = session.breakpoints().iter().map(|one| one.number).collect();
+        for number in numbers {
+            session.enable_breakpoint(number, enabled)?;
+        }
         return nothing();
     }
     for (number, location) in chosen(session, arguments)? {
-        let breakpoint = session.breakpoints_mut().get_mut(number).map_err(lkdb_session::Error::from)?;
         let Some(location) = location else {
-            breakpoint.enabled = enabled;
+            session.enable_breakpoint(number, enabled)?;
             continue;
         };
+        let breakpoint = session.breakpoints_mut().get_mut(number).map_err(lkdb_session::Error::from)?;
         let place = breakpoint.locations.iter_mut().find(|place| place.number == location);
         place.ok_or_else(|| Error::say(format!("Bad breakpoint location number '{location}'")))?.enabled =
             enabled;
@@ -145,7 +170,25 @@ fn info(session: &mut Session<'_>, arguments: &str) -> Result {
     let all = session.breakpoints().iter();
     let asked =
         |one: &&Breakpoint| wanted.is_empty() || wanted.iter().any(|(number, _)| *number == one.number);
-    Ok(Box::new(List { breakpoints: all.filter(asked).cloned().collect() }))
+    let breakpoints = all.filter(asked).cloned().collect();
+    let registers = session.debug_registers().map(|most| (session.debug_registers_taken(), most));
+    Ok(Box::new(List { breakpoints, registers }))
+}
+
+fn condition(session: &mut Session<'_>, arguments: &str) -> Result {
+    let (word, rest) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
+    if word.is_empty() {
+        return Err(Error::say("Argument required (breakpoint number)."));
+    }
+    let bad = || Error::say(format!("Bad breakpoint argument: '{word}'"));
+    let number: u32 = word.parse().map_err(|_| bad())?;
+    let condition = Some(rest.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
+    let unconditional = condition.is_none();
+    session.set_condition(number, condition)?;
+    if unconditional {
+        return Ok(crate::answer::Text::line(format!("Breakpoint {number} now unconditional.")));
+    }
+    nothing()
 }
 
 fn nothing() -> Result {
@@ -213,7 +256,7 @@ impl Layout for IsSet {
 }
 
 /// What gdb calls it.
-fn kind(breakpoint: &Breakpoint) -> &'static str {
+pub(super) fn kind(breakpoint: &Breakpoint) -> &'static str {
     match (&breakpoint.what, breakpoint.temporary) {
         (What::Code { hardware: false, .. }, false) => "Breakpoint",
         (What::Code { hardware: false, .. }, true) => "Temporary breakpoint",
@@ -230,6 +273,9 @@ fn kind(breakpoint: &Breakpoint) -> &'static str {
 #[serde(transparent)]
 struct List {
     breakpoints: Vec<Breakpoint>,
+    /// How many debug registers are taken, and how many there are; none without a limit.
+    #[serde(skip)]
+    registers: Option<(u64, u64)>,
 }
 
 impl Layout for List {
@@ -241,6 +287,9 @@ impl Layout for List {
         page.put(Style::Title, "Num     Type           Disp Enb Address            What\n");
         for one in &self.breakpoints {
             row(page, one);
+        }
+        if let Some((taken, most)) = self.registers {
+            page.plain(format_args!("Debug registers: {taken} of {most} taken.\n"));
         }
     }
 }
@@ -260,6 +309,12 @@ fn row(page: &mut Page, one: &Breakpoint) {
         (_, []) => drop(page.plain(format_args!("{:<18} {}\n", "<PENDING>", one.text()))),
         (_, [only]) => place_of(page, only),
         (_, _) => drop(page.plain(format_args!("{:<18} \n", "<MULTIPLE>"))),
+    }
+    if let Some(condition) = &one.condition {
+        page.plain(format_args!("\tstop only if {condition}\n"));
+    }
+    if let Some(thread) = one.thread {
+        page.plain(format_args!("\tstop only in thread {thread}\n"));
     }
     if one.hits > 0 {
         let s = if one.hits == 1 { "" } else { "s" };

@@ -1,7 +1,6 @@
-//! Going on: `continue`, and what a stop looks like.
+//! Going on: `continue`, steps, `finish`, `detach`.
 
 use lkdb_session::Session;
-use lkdb_session::frames::FrameId;
 use lkdb_session::live::Stop;
 use lkdb_session::stepping::How;
 use lkdb_symbols::TypeId;
@@ -10,7 +9,8 @@ use lkdb_value::type_text;
 use serde::Serialize;
 
 use crate::answer::Layout;
-use crate::command::frame_line::{FrameLine, SourceLine};
+use crate::command::frame_line::FrameLine;
+use crate::command::stopped::Stopped;
 use crate::page::Page;
 use crate::table::{Command, Group};
 use crate::{Error, Result};
@@ -46,6 +46,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         Group::Running,
         finish,
     ),
+    super::going_to::UNTIL,
+    super::going_to::ADVANCE,
+    super::going_to::JUMP,
     Command::new(&["detach"], "", "Lets the guest run on without lkdb", Group::Running, detach),
 ];
 
@@ -54,8 +57,9 @@ fn resume(session: &mut Session<'_>, arguments: &str) -> Result {
         let times: u64 = arguments.parse().map_err(|_| Error::say(format!("Bad count: {arguments}.")))?;
         ignore(session, times.saturating_sub(1))?;
     }
+    let before = session.live()?.selected();
     let stop = session.resume()?;
-    Ok(Box::new(Stopped::of(session, stop)))
+    Ok(Box::new(Stopped::of(session, stop).since(before)))
 }
 
 /// Lets the breakpoint that the guest stands at be passed `times` times.
@@ -94,9 +98,10 @@ fn finish(session: &mut Session<'_>, arguments: &str) -> Result {
     let row = session.frame(level)?;
     let from = FrameLine::of(session, level, &row);
     let ty = session.result_type(&row);
+    let cpu = session.live()?.selected();
     let stop = session.finish(level)?;
     let done = stop.is_done();
-    let stopped = Stopped::of(session, stop);
+    let stopped = Stopped::of(session, stop).since(cpu);
     let value = ty.filter(|_| done).map(|ty| Returned::of(session, ty)).transpose()?;
     Ok(Box::new(Finished { from, stopped, value }))
 }
@@ -150,7 +155,7 @@ impl Layout for Finished {
 }
 
 /// Does a step as often as the argument says, unless something else stops the guest.
-fn repeated(
+pub(super) fn repeated(
     session: &mut Session<'_>,
     arguments: &str,
     step: fn(&mut Session<'_>) -> lkdb_session::Result<Stop>,
@@ -158,80 +163,22 @@ fn repeated(
     let bad = || Error::say(format!("Bad count: {arguments}."));
     let times: u64 = if arguments.is_empty() { 1 } else { arguments.parse().map_err(|_| bad())? };
     let before = session.frame_id(0);
+    let cpu = session.live()?.selected();
     for _ in 1..times {
         let stop = step(session)?;
         if !stop.is_done() {
-            return Ok(Box::new(Stopped::of(session, stop)));
+            return Ok(Box::new(Stopped::of(session, stop).since(cpu)));
         }
     }
     let stop = match times {
         0 => session.live()?.stop().cloned().unwrap_or(Stop::Interrupted { cpu: 0 }),
         _ => step(session)?,
     };
-    Ok(Box::new(Stopped::stepped(session, stop, before)))
+    Ok(Box::new(Stopped::stepped(session, stop, before).since(cpu)))
 }
 
 fn detach(session: &mut Session<'_>, arguments: &str) -> Result {
     crate::arguments::none(arguments)?;
     session.detach()?;
     Ok(Box::new(crate::answer::Nothing {}))
-}
-
-/// Why and where the guest stands.
-#[derive(Debug, Serialize)]
-pub(crate) struct Stopped {
-    stop: Stop,
-    frame: Option<FrameLine>,
-    source: Option<SourceLine>,
-    /// Only the source line is shown: a step within one frame.
-    #[serde(skip)]
-    line_alone: bool,
-}
-
-impl Stopped {
-    pub(crate) fn of(session: &Session<'_>, stop: Stop) -> Self {
-        let row = stop.cpu().and_then(|_| session.frame(0).ok());
-        let source = row.as_ref().and_then(|row| SourceLine::at(session, row));
-        let frame = row.map(|row| FrameLine::of(session, 0, &row));
-        Self { stop, frame, source, line_alone: false }
-    }
-
-    /// After a step that began in a frame of this identity.
-    fn stepped(session: &Session<'_>, stop: Stop, before: Option<FrameId>) -> Self {
-        let mut stopped = Self::of(session, stop);
-        let same = before.is_some() && session.frame_id(0) == before;
-        if stopped.stop.is_done() && same {
-            let row = session.frame(0).ok();
-            stopped.source = stopped.source.zip(row).map(|(source, row)| source.alone(&row));
-            stopped.line_alone = stopped.source.is_some();
-        }
-        stopped
-    }
-}
-
-impl Layout for Stopped {
-    fn lay_out(&self, page: &mut Page) {
-        match &self.stop {
-            Stop::Breakpoint { numbers, deleted, .. } => {
-                let numbers: Vec<_> = numbers.iter().map(|(number, _)| number.to_string()).collect();
-                let kind = if !deleted.is_empty() { "Temporary breakpoint" } else { "Breakpoint" };
-                page.plain(format_args!("\n{kind} {}, ", numbers.join(" and ")));
-            }
-            Stop::Watchpoint { numbers, .. } => {
-                let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();
-                page.plain(format_args!("\nHardware watchpoint {}\n", numbers.join(" and ")));
-            }
-            Stop::Interrupted { .. } => drop(page.plain("\nThe guest was interrupted.\n")),
-            Stop::Reset => drop(page.plain("\nThe machine has reset.\n")),
-            Stop::Gone { why: Some(why) } => drop(page.plain(format_args!("The machine is gone: {why}.\n"))),
-            Stop::Gone { why: None } => drop(page.plain("The machine is gone.\n")),
-            Stop::Done { .. } => {}
-        }
-        if let Some(frame) = self.frame.as_ref().filter(|_| !self.line_alone) {
-            frame.describe(page);
-        }
-        if let Some(source) = &self.source {
-            source.lay_out(page);
-        }
-    }
 }

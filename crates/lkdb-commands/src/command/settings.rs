@@ -204,6 +204,17 @@ const SETTINGS: &[Command] = &[
 const PRINT_PREFIX: &[Command] =
     &[Command::prefix(&["print", "p", "pr"], "How values are printed", Group::Support, &[PRINT], None)];
 
+const REMOTE: &[Command] = &[setting(
+    &["hardware-breakpoint-limit", "hardware-watchpoint-limit"],
+    LIMIT,
+    "How many debug registers there are\nHardware breakpoints and watchpoints share them. Unlimited: as many as the machine has.",
+    "The maximum number of target hardware breakpoints and watchpoints is {}.",
+    Kind::Limit(|all| &mut all.hardware_limit),
+)];
+
+const REMOTE_PREFIX: &[Command] =
+    &[Command::prefix(&["remote"], "What the machine's gdb stub can do", Group::Support, &[REMOTE], None)];
+
 const SHOW_ONLY: &[Command] = &[Command::new(&["version"], "", "lkdb's version", Group::Support, version)];
 
 pub(crate) const COMMANDS: &[Command] = &[
@@ -211,7 +222,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         &["set"],
         "Changes a setting; `set var EXPR' evaluates an assignment",
         Group::Data,
-        &[SETTINGS, PRINT_PREFIX, super::print::SET],
+        &[SETTINGS, PRINT_PREFIX, REMOTE_PREFIX, super::print::SET],
         Some(super::print::set_expression),
     )
     .repeats(Repeat::Never),
@@ -219,7 +230,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         &["show"],
         "Shows a setting",
         Group::Status,
-        &[SETTINGS, PRINT_PREFIX, SHOW_ONLY],
+        &[SETTINGS, PRINT_PREFIX, REMOTE_PREFIX, SHOW_ONLY],
         Some(show_all),
     ),
     Command::new(

@@ -6,12 +6,22 @@
 //! ([`lkdb_target::Stub::inserted`]); before each resume it is made equal to what is [`Table::wanted`], by as
 //! few packets as that takes.
 //!
+//! A condition is text that is evaluated anew at each hit, in the frame of the CPU that came by; a watchpoint's
+//! expression likewise, so that it follows the pointers it goes through. Debug registers are counted here before
+//! a stub is asked for more than there are.
+//!
 //! Names are resolved elsewhere ([`crate::linespec`]); running and stopping is [`crate::run`]'s.
 
+mod condition;
 mod resolve;
+mod slots;
 mod table;
+mod watch;
 
+pub(crate) use condition::Verdict;
+pub use resolve::Wish;
 pub use table::{NoBreakpoint, Table};
+pub use watch::{Touched, Watched};
 
 use lkdb_base::RuntimeAddr;
 use serde::Serialize;
@@ -31,8 +41,15 @@ pub struct Breakpoint {
     pub ignore: u64,
     /// How often it was hit, those let pass included.
     pub hits: u64,
+    /// An expression that must be true.
+    pub condition: Option<String>,
+    /// The CPU, counted from 1, that alone is stopped.
+    pub thread: Option<u64>,
     /// Where it is now; none while that is unknown.
     pub locations: Vec<Location>,
+    /// Of a watchpoint: what is compared.
+    #[serde(skip)]
+    pub(crate) watched: Option<Watched>,
 }
 
 /// What stops the target.
@@ -48,10 +65,8 @@ pub enum What {
     },
     /// Touching data.
     Data {
-        /// What, as typed: `jiffies`, `*(int *)0xffff888003c0f000`.
+        /// What, as typed: `jiffies`, `-location task->flags`.
         expression: String,
-        /// Its length in bytes.
-        length: u64,
         /// Which touch.
         access: Access,
     },
@@ -79,6 +94,8 @@ pub struct Location {
     /// Where it is in memory.
     #[serde(serialize_with = "hex")]
     pub address: RuntimeAddr,
+    /// Bytes from there on: 1 for code, as x86 stubs want it.
+    pub length: u64,
     /// The function there, with an inlined one as its own.
     pub function: Option<String>,
     /// The source file, as DWARF names it.
@@ -92,6 +109,8 @@ pub struct Location {
 pub struct Found {
     /// Where it is in memory.
     pub address: RuntimeAddr,
+    /// Bytes from there on: 1 for code.
+    pub length: u64,
     /// The function there.
     pub function: Option<String>,
     /// The source file.
@@ -114,15 +133,6 @@ impl Breakpoint {
         }
     }
 
-    /// Bytes from each location's address on: 1 for code, as x86 stubs want it.
-    #[must_use]
-    pub fn length(&self) -> u64 {
-        match &self.what {
-            What::Code { .. } => 1,
-            What::Data { length, .. } => *length,
-        }
-    }
-
     /// What the user typed for its place.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -140,6 +150,7 @@ impl Breakpoint {
             number,
             enabled: true,
             address: found.address,
+            length: found.length,
             function: found.function,
             file: found.file,
             line: found.line,

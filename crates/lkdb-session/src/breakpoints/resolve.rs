@@ -1,19 +1,20 @@
 //! Where breakpoints are now: their places found anew whenever the kernel's place changes.
 
-use lkdb_symbols::{Place, TypeSource as _};
+use lkdb_base::RuntimeAddr;
 
-use super::{Access, Breakpoint, Found, Table, What};
+use super::{Found, Table, What};
 use crate::linespec::Purpose;
 use crate::{Error, Result, Session};
 
-impl Breakpoint {
-    /// Counts a hit; whether it stops.
-    pub(crate) fn counts(&mut self) -> bool {
-        self.hits += 1;
-        let stops = self.ignore == 0;
-        self.ignore = self.ignore.saturating_sub(1);
-        stops
-    }
+/// What a user wants of a breakpoint beside its place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Deleted at its first stop.
+    pub temporary: bool,
+    /// An expression that must be true.
+    pub condition: Option<String>,
+    /// The CPU, counted from 1, that alone is stopped.
+    pub thread: Option<u64>,
 }
 
 impl Session<'_> {
@@ -31,38 +32,47 @@ impl Session<'_> {
     /// Sets a breakpoint at whatever `spec` means, and returns its number.
     ///
     /// # Errors
-    /// When it means nothing; then there is none.
-    pub fn set_breakpoint(&mut self, spec: &str, hardware: bool, temporary: bool) -> Result<u32> {
+    /// When that means nothing, or its condition does, or there are not so many debug registers; then there is none.
+    pub fn set_breakpoint(&mut self, what: What, wish: Wish) -> Result<u32> {
+        let What::Code { spec, .. } = &what else { return Err(Error::say("This is no place in the code.")) };
         let found = self.code_places(spec)?;
-        let number = self.breakpoints.add(What::Code { spec: spec.to_owned(), hardware }, temporary);
-        self.breakpoints.get_mut(number)?.move_to(found);
+        self.check_thread(wish.thread)?;
+        if let Some(condition) = &wish.condition {
+            let places: Vec<_> = found.iter().map(|found| found.address).collect();
+            self.check_condition(condition, &places)?;
+        }
+        let number = self.breakpoints.add(what, wish.temporary);
+        let breakpoint = self.breakpoints.get_mut(number)?;
+        (breakpoint.condition, breakpoint.thread) = (wish.condition, wish.thread);
+        breakpoint.move_to(found);
+        self.keep_if_affordable(number)?;
         Ok(number)
     }
 
-    /// Sets a watchpoint on what an expression names, and returns its number.
+    /// Deletes a breakpoint that was just set if there are not so many debug registers.
+    pub(super) fn keep_if_affordable(&mut self, number: u32) -> Result<()> {
+        self.check_debug_registers().inspect_err(|_| drop(self.breakpoints.delete(number)))
+    }
+
+    /// Makes a breakpoint stop the target again, or keeps it from that.
     ///
     /// # Errors
-    /// When that is in no memory, or longer than the processor can watch.
-    pub fn set_watchpoint(&mut self, expression: &str, access: Access) -> Result<u32> {
-        let live = self.live()?;
-        let longest = live.arch().longest_watch;
-        let value = self.evaluate(expression)?;
-        let Place::Memory(address) = value.place else {
-            return Err(Error::say(format!("Cannot watch `{expression}': it is in no memory.")));
-        };
-        let length = self.symbols().size(value.ty)?;
-        if length == 0 || length > longest {
-            let limit = format!("Cannot watch {length} bytes: a debug register watches up to {longest}.");
-            return Err(Error::say(limit));
+    /// When there is none, or there are not so many debug registers.
+    pub fn enable_breakpoint(&mut self, number: u32, enabled: bool) -> Result<()> {
+        let before = std::mem::replace(&mut self.breakpoints.get_mut(number)?.enabled, enabled);
+        if let Err(error) = self.check_debug_registers() {
+            self.breakpoints.get_mut(number)?.enabled = before;
+            return Err(error);
         }
-        if !length.is_power_of_two() || !address.0.is_multiple_of(length) {
-            return Err(Error::say(format!("Cannot watch {length} bytes at {address}: not aligned.")));
-        }
-        let what = What::Data { expression: expression.to_owned(), length, access };
-        let number = self.breakpoints.add(what, false);
-        let found = Found { address, function: None, file: None, line: None };
-        self.breakpoints.get_mut(number)?.move_to(vec![found]);
-        Ok(number)
+        Ok(())
+    }
+
+    /// Where a location specification's code is in memory.
+    ///
+    /// # Errors
+    /// When it means nothing.
+    pub fn code_addresses(&self, spec: &str) -> Result<Vec<RuntimeAddr>> {
+        Ok(self.code_places(spec)?.into_iter().map(|found| found.address).collect())
     }
 
     /// Finds every breakpoint's places anew. One that means nothing now keeps no place, and waits.
@@ -77,6 +87,7 @@ impl Session<'_> {
             let found = self.code_places(&spec).unwrap_or_default();
             self.breakpoints.get_mut(number)?.move_to(found);
         }
+        self.resolve_watchpoints();
         Ok(())
     }
 
@@ -85,6 +96,7 @@ impl Session<'_> {
         let found = self.places(spec, Purpose::Code)?.into_iter().filter_map(|place| {
             Some(Found {
                 address: place.runs_at?,
+                length: 1,
                 function: place.function.map(|name| name.to_string()),
                 file: place.file.map(|file| file.name.to_string()),
                 line: Some(u64::from(place.line)).filter(|line| *line > 0),

@@ -24,8 +24,18 @@ impl Table {
     pub fn add(&mut self, what: What, temporary: bool) -> u32 {
         self.last += 1;
         let number = self.last;
-        let breakpoint =
-            Breakpoint { number, what, temporary, enabled: true, ignore: 0, hits: 0, locations: Vec::new() };
+        let breakpoint = Breakpoint {
+            number,
+            what,
+            temporary,
+            enabled: true,
+            ignore: 0,
+            hits: 0,
+            condition: None,
+            thread: None,
+            locations: Vec::new(),
+            watched: None,
+        };
         self.breakpoints.insert(number, breakpoint);
         number
     }
@@ -69,17 +79,12 @@ impl Table {
         self.breakpoints.clear();
     }
 
-    /// What the stub should be told, so that each enabled place stops the target.
+    /// What the stub should be told, so that each enabled place stops the target. `longest`: the bytes that one debug
+    /// register watches, where that limits the stub.
     #[must_use]
-    pub fn wanted(&self) -> BTreeSet<Site> {
+    pub fn wanted(&self, longest: Option<u64>) -> BTreeSet<Site> {
         let enabled = self.breakpoints.values().filter(|breakpoint| breakpoint.enabled);
-        enabled
-            .flat_map(|breakpoint| {
-                let (kind, length) = (breakpoint.kind(), breakpoint.length());
-                let places = breakpoint.locations.iter().filter(|location| location.enabled);
-                places.map(move |location| Site { address: location.address, kind, length })
-            })
-            .collect()
+        enabled.flat_map(|breakpoint| breakpoint.sites(longest)).collect()
     }
 
     /// The enabled breakpoints and locations that an instruction at `address` belongs to.
@@ -101,7 +106,7 @@ impl Table {
     pub fn watching(&self, address: RuntimeAddr) -> Vec<u32> {
         let data = |one: &&Breakpoint| one.enabled && matches!(one.what, What::Data { .. });
         let watches = |one: &&Breakpoint| {
-            one.locations.iter().any(|place| address.0.wrapping_sub(place.address.0) < one.length())
+            one.locations.iter().any(|place| address.0.wrapping_sub(place.address.0) < place.length)
         };
         self.breakpoints.values().filter(data).filter(watches).map(|one| one.number).collect()
     }
@@ -113,7 +118,7 @@ mod tests {
     use crate::breakpoints::{Access, Found};
 
     fn found(address: u64) -> Found {
-        Found { address: RuntimeAddr(address), function: Some("f".into()), file: None, line: None }
+        Found { address: RuntimeAddr(address), length: 1, function: Some("f".into()), file: None, line: None }
     }
 
     fn code(table: &mut Table, places: &[u64]) -> u32 {
@@ -126,11 +131,11 @@ mod tests {
     fn two_breakpoints_at_one_place_are_one_site_and_two_hits() {
         let mut table = Table::default();
         let (one, two) = (code(&mut table, &[0x1000, 0x2000]), code(&mut table, &[0x1000]));
-        assert_eq!(table.wanted().len(), 2);
+        assert_eq!(table.wanted(None).len(), 2);
         assert_eq!(table.at(RuntimeAddr(0x1000)), [(one, 1), (two, 1)]);
         assert_eq!(table.at(RuntimeAddr(0x2000)), [(one, 2)]);
         table.delete(one).unwrap();
-        assert_eq!(table.wanted().len(), 1);
+        assert_eq!(table.wanted(None).len(), 1);
         assert_eq!(table.delete(one), Err(NoBreakpoint(one)));
         assert_eq!(code(&mut table, &[]), 3, "numbers are not used again");
     }
@@ -143,15 +148,15 @@ mod tests {
         table.get_mut(number).unwrap().move_to(vec![found(0x5000), found(0x6000)]);
         assert_eq!(table.at(RuntimeAddr(0x5000)).len(), 1);
         assert_eq!(table.at(RuntimeAddr(0x6000)).len(), 0);
-        assert_eq!(table.wanted().len(), 1);
+        assert_eq!(table.wanted(None).len(), 1);
     }
 
     #[test]
     fn a_watchpoint_covers_its_bytes_and_no_code() {
         let mut table = Table::default();
-        let what = What::Data { expression: "x".into(), length: 8, access: Access::Write };
+        let what = What::Data { expression: "x".into(), access: Access::Write };
         let number = table.add(what, false);
-        table.get_mut(number).unwrap().move_to(vec![found(0x1000)]);
+        table.get_mut(number).unwrap().move_to(vec![Found { length: 8, ..found(0x1000) }]);
         assert_eq!(table.watching(RuntimeAddr(0x1007)), [number]);
         assert_eq!(table.watching(RuntimeAddr(0x1008)), [0; 0]);
         assert_eq!(table.watching(RuntimeAddr(0xfff)), [0; 0]);

@@ -8,7 +8,7 @@ mod place;
 mod resume;
 mod stop;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -76,6 +76,8 @@ pub struct Live {
     hidden: Option<(Thread, usize)>,
     /// How often it was moved.
     moves: u64,
+    /// Whether it runs under KVM, which has only the processor's debug registers.
+    kvm: OnceCell<bool>,
     /// A register was written: CPUs may stand elsewhere than the runner knows.
     written: Cell<bool>,
 }
@@ -105,6 +107,7 @@ impl Live {
             kernel_root: None,
             hidden: None,
             moves: 0,
+            kvm: OnceCell::new(),
             written: Cell::new(false),
         })
     }
@@ -164,12 +167,20 @@ impl Live {
         Ok(())
     }
 
-    /// Learns again where the CPUs stand, if a register was written since.
-    pub(crate) fn notice_writes(&mut self) -> Result<()> {
-        if self.written.take() {
-            self.runner.read_again()?;
+    /// Learns again where the CPUs stand, if a register was written since; those that stand elsewhere than before.
+    pub(crate) fn notice_writes(&mut self) -> Result<Vec<(Thread, RuntimeAddr)>> {
+        if !self.written.take() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let before = self.runner.cpus().to_vec();
+        self.runner.read_again()?;
+        Ok(self.runner.cpus().iter().copied().filter(|cpu| !before.contains(cpu)).collect())
+    }
+
+    /// Whether QEMU says that it runs under KVM. Another stub does not say.
+    pub(crate) fn kvm(&self) -> bool {
+        let ask = || self.stub.borrow_mut().monitor("info kvm").is_ok_and(|said| said.contains("enabled"));
+        *self.kvm.get_or_init(ask)
     }
 
     /// Changes whenever the target may have: at each move and each write.

@@ -12,7 +12,7 @@ impl<'d> Session<'d> {
     ///
     /// # Errors
     /// When the way is not the one that is known, or the kernel is not this session's.
-    pub(super) fn reach_kernel(&mut self) -> Result<()> {
+    pub(crate) fn reach_kernel(&mut self) -> Result<()> {
         let Kernel::ToCome(boot) = self.live()?.kernel else { return Ok(()) };
         let Some(kernel) = self.kernel_file()? else { return Ok(()) };
         let live = self.live_mut()?;

@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 
 use lkdb_base::RuntimeAddr;
-use lkdb_target::{Site, Thread};
+use lkdb_target::{BreakpointKind, Site, Thread};
 
 use super::{Hit, Kernel, Stop};
-use crate::breakpoints::Breakpoint;
+use crate::breakpoints::Verdict as HitVerdict;
 use crate::run::{Cause, Landing, Move};
 use crate::{Error, Result, Session};
 
@@ -27,6 +27,11 @@ pub trait Goal {
     /// # Errors
     /// When it cannot go on; the machine stands still then.
     fn landed(&mut self, session: &mut Session<'_>, landing: &Landing) -> Result<Verdict>;
+
+    /// How many inlined calls that begin where it has ended the user is in.
+    fn entered(&self) -> usize {
+        0
+    }
 
     /// Whether it can outlive a reset: what it waits for belongs to the kernel that ran.
     fn outlives_reset(&self) -> bool {
@@ -80,10 +85,7 @@ impl Session<'_> {
     /// # Errors
     /// When the connection fails, the kernel is not found where it must be, or the goal cannot go on.
     pub fn proceed(&mut self, goal: &mut dyn Goal) -> Result<Stop> {
-        let live = self.live_mut()?;
-        live.notice_writes()?;
-        live.moves += 1;
-        self.reach_kernel()?;
+        self.begin_moving()?;
         let stop = match self.queued()? {
             Some(stop) => stop,
             None => loop {
@@ -103,34 +105,55 @@ impl Session<'_> {
         }
         live.know_kernel_tables();
         live.stop = Some(stop.clone());
+        self.forget_frames();
+        if !matches!(stop, Stop::Breakpoint { .. } | Stop::Reset) {
+            self.stand_before_inlined(goal.entered())?;
+        }
+        Ok(stop)
+    }
+
+    /// What comes before every move.
+    fn begin_moving(&mut self) -> Result<()> {
+        self.refresh_watchpoints()?;
+        let live = self.live_mut()?;
+        let moved = live.notice_writes()?;
+        live.moves += 1;
         live.hidden = None;
         self.forget_frames();
-        Ok(stop)
+        // As in gdb, a breakpoint where the user has put a CPU is hit at once.
+        self.queue_hits(&moved, None)?;
+        self.reach_kernel()
     }
 
     /// One move, and what it comes to for the user; none when it goes on.
     fn one_move(&mut self, goal: &mut dyn Goal) -> Result<Option<Stop>> {
-        let mut wanted = self.breakpoints().wanted();
+        self.check_debug_registers()?;
+        let mut wanted = self.breakpoints().wanted(self.longest_watch());
         wanted.append(&mut goal.sites());
+        wanted.extend(self.scope_ends());
         let interrupt = self.interrupt().flag();
         let live = self.live_mut()?;
         wanted.extend(live.arch.reset_vector.map(Site::code));
         let before = live.runner.cpus().to_vec();
         let landing = live.runner.go(goal.next_move(), &wanted, &interrupt)?;
         if let Some((site, error)) = live.runner.refused().into_iter().next() {
-            return Err(Error::say(format!("the breakpoint at {} cannot be set: {error}", site.address)));
+            return Err(refusal(&site, &error));
         }
         match landing.cause {
             Cause::Gone => return Ok(Some(Stop::Gone { why: None })),
-            Cause::Watch(address) => {
-                if let Some(stop) = self.touched(&landing, address)? {
-                    return Ok(Some(stop));
-                }
-            }
             Cause::Trap if self.has_reset(&landing)? => return self.after_reset(goal),
-            Cause::Trap | Cause::Interrupt => {}
+            Cause::Trap | Cause::Watch(_) | Cause::Interrupt => {}
         }
-        self.queue_hits(&landing, &before, goal.next_move())?;
+        let came = came(&landing, &before, goal.next_move());
+        self.queue_hits(&came, Some(landing.cpu))?;
+        if let Cause::Watch(address) = landing.cause
+            && let Some(stop) = self.touched(landing.cpu, address)?
+        {
+            return Ok(Some(stop));
+        }
+        if let Some(stop) = self.ended_scopes(&landing)? {
+            return Ok(Some(stop));
+        }
         if let Some(stop) = self.queued()? {
             return Ok(Some(stop));
         }
@@ -157,6 +180,7 @@ impl Session<'_> {
     fn after_reset(&mut self, goal: &dyn Goal) -> Result<Option<Stop>> {
         let live = self.live_mut()?;
         live.kernel = live.boot.map_or(Kernel::Unknown, Kernel::ToCome);
+        self.drop_locals_watched();
         self.kernel_moved()?;
         if !goal.outlives_reset() {
             return Ok(Some(Stop::Reset));
@@ -165,31 +189,25 @@ impl Session<'_> {
         Ok(None)
     }
 
-    /// Counts the hits of this landing, and queues those that stop.
-    fn queue_hits(&mut self, landing: &Landing, before: &[(Thread, RuntimeAddr)], how: Move) -> Result<()> {
-        for (cpu, pc) in &landing.cpus {
-            // Frozen CPUs stand where they stood; what they hit there was told when they came.
-            let stood = match how {
-                Move::Step { cpu: moved, .. } => *cpu != moved && before.contains(&(*cpu, *pc)),
-                Move::Run => false,
-            };
-            if !stood && self.counts(*pc) {
-                self.live_mut()?.queue.push(Hit { cpu: *cpu, pc: *pc });
+    /// Counts the hits of CPUs that have come to their places, and queues those that stop. The CPU that the stub
+    /// names comes first.
+    fn queue_hits(&mut self, came: &[(Thread, RuntimeAddr)], named: Option<Thread>) -> Result<()> {
+        for (cpu, pc) in came {
+            let (mut numbers, mut failed) = (Vec::new(), Vec::new());
+            for place in self.breakpoints().at(*pc) {
+                match self.judge_hit(place.0, *cpu)? {
+                    HitVerdict::Passes => continue,
+                    HitVerdict::Stops => {}
+                    HitVerdict::Failed(why) => failed.push((place.0, why)),
+                }
+                numbers.push(place);
+            }
+            if !numbers.is_empty() {
+                self.live_mut()?.queue.push(Hit { cpu: *cpu, pc: *pc, numbers, failed });
             }
         }
-        // The CPU that the stub names comes first.
-        let named = landing.cpu;
-        self.live_mut()?.queue.sort_by_key(|hit| hit.cpu != named);
+        self.live_mut()?.queue.sort_by_key(|hit| Some(hit.cpu) != named);
         Ok(())
-    }
-
-    /// Counts a hit at every breakpoint there; whether one of them stops.
-    fn counts(&mut self, pc: RuntimeAddr) -> bool {
-        let mut stops = false;
-        for (number, _) in self.breakpoints().at(pc) {
-            stops |= self.breakpoints_mut().get_mut(number).is_ok_and(Breakpoint::counts);
-        }
-        stops
     }
 
     /// The next hit that was queued, if it is still one: its CPU may have been moved, its breakpoint deleted.
@@ -203,7 +221,8 @@ impl Session<'_> {
             if live.pc(hit.cpu) != Some(hit.pc) {
                 continue;
             }
-            let numbers = self.breakpoints().at(hit.pc);
+            let still = self.breakpoints().at(hit.pc);
+            let numbers: Vec<_> = hit.numbers.into_iter().filter(|place| still.contains(place)).collect();
             if numbers.is_empty() {
                 continue;
             }
@@ -212,15 +231,32 @@ impl Session<'_> {
             for number in &deleted {
                 let _ = self.breakpoints_mut().delete(*number);
             }
-            return Ok(Some(Stop::Breakpoint { cpu: hit.cpu.cpu(), numbers, deleted }));
+            let (cpu, failed) = (hit.cpu.cpu(), hit.failed);
+            return Ok(Some(Stop::Breakpoint { cpu, numbers, deleted, failed }));
         }
     }
+}
 
-    /// The watchpoints that a touch at `address` stops for.
-    fn touched(&mut self, landing: &Landing, address: RuntimeAddr) -> Result<Option<Stop>> {
-        let mut numbers = self.breakpoints().watching(address);
-        numbers.retain(|number| self.breakpoints_mut().get_mut(*number).is_ok_and(Breakpoint::counts));
-        let cpu = landing.cpu.cpu();
-        Ok((!numbers.is_empty()).then_some(Stop::Watchpoint { cpu, numbers, address: address.0 }))
-    }
+/// The CPUs that a move has brought where they stand. Frozen ones stand where they stood; what they hit there was
+/// told when they came.
+fn came(landing: &Landing, before: &[(Thread, RuntimeAddr)], how: Move) -> Vec<(Thread, RuntimeAddr)> {
+    let stood = |(cpu, pc): &(Thread, RuntimeAddr)| match how {
+        Move::Step { cpu: moved, .. } => *cpu != moved && before.contains(&(*cpu, *pc)),
+        Move::Run => false,
+    };
+    landing.cpus.iter().copied().filter(|cpu| !stood(cpu)).collect()
+}
+
+/// The stub does not take a breakpoint.
+fn refusal(site: &Site, error: &lkdb_target::Error) -> Error {
+    let what = match site.kind {
+        BreakpointKind::Software => "breakpoint",
+        BreakpointKind::Hardware => "hardware breakpoint",
+        _ => "hardware watchpoint",
+    };
+    let advice = match site.kind {
+        BreakpointKind::Software => "the memory may not be there yet; try `hbreak'",
+        _ => "the machine may have no debug register left for it; delete or disable another",
+    };
+    Error::say(format!("Could not insert the {what} at {}: {error}: {advice}.", site.address))
 }

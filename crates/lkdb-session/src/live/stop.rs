@@ -4,13 +4,19 @@ use lkdb_base::RuntimeAddr;
 use lkdb_target::Thread;
 use serde::Serialize;
 
-/// A CPU that came to a breakpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use crate::breakpoints::Touched;
+
+/// A CPU that came to breakpoints which stop it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hit {
     /// The CPU.
     pub cpu: Thread,
     /// Where it stands.
     pub pc: RuntimeAddr,
+    /// The breakpoints' numbers, and those of their locations.
+    pub numbers: Vec<(u32, u32)>,
+    /// Those of them whose condition has no value, and why.
+    pub failed: Vec<(u32, String)>,
 }
 
 /// Why the machine stands still.
@@ -25,15 +31,26 @@ pub enum Stop {
         numbers: Vec<(u32, u32)>,
         /// Those of them that are gone now, being temporary.
         deleted: Vec<u32>,
+        /// Those of them whose condition has no value, and why.
+        failed: Vec<(u32, String)>,
     },
     /// A CPU touched watched data.
     Watchpoint {
         /// The CPU, counted from 0.
         cpu: u64,
-        /// The watchpoints' numbers.
-        numbers: Vec<u32>,
+        /// The watchpoints.
+        touched: Vec<Touched>,
         /// The address that was touched.
         address: u64,
+        /// Those of them whose condition has no value, and why.
+        failed: Vec<(u32, String)>,
+    },
+    /// The frame has returned whose locals were watched.
+    ScopeEnded {
+        /// The CPU, counted from 0.
+        cpu: u64,
+        /// The watchpoints that are gone with it.
+        numbers: Vec<u32>,
     },
     /// A command that moves is done: a step, a return.
     Done {
@@ -67,6 +84,7 @@ impl Stop {
         match self {
             Self::Breakpoint { cpu, .. }
             | Self::Watchpoint { cpu, .. }
+            | Self::ScopeEnded { cpu, .. }
             | Self::Done { cpu }
             | Self::Interrupted { cpu } => Some(Thread(cpu + 1)),
             Self::Reset | Self::Gone { .. } => None,

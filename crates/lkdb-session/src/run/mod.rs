@@ -125,7 +125,7 @@ impl Runner {
     ) -> Result<Landing, Error> {
         let mut alone = None;
         let stop = match how {
-            Move::Run => match self.step_off(wanted)? {
+            Move::Run => match self.step_off(self.standing(wanted).collect())? {
                 Some(stop) => stop,
                 None => {
                     self.settle(wanted)?;
@@ -134,16 +134,22 @@ impl Runner {
                 }
             },
             Move::Step { cpu, others_run } => {
-                // A breakpoint that is lifted would let the others slip by, one that is not stops them at once.
+                // A breakpoint that is lifted would let the others slip by.
                 let here: Vec<_> = self.pc(cpu).into_iter().collect();
-                let frozen = self.lift(&here)? || self.standing(wanted).any(|(other, _)| other != cpu);
-                if !frozen {
-                    self.settle(wanted)?;
+                let others_run = others_run && !self.lift(&here)?;
+                // One that others stand on would stop them at once.
+                let standing: Vec<_> = self.standing(wanted).filter(|(other, _)| *other != cpu).collect();
+                match if others_run { self.step_off(standing)? } else { None } {
+                    Some(stop) => stop,
+                    None => {
+                        if !self.standing(wanted).any(|(standing, _)| standing == cpu) {
+                            self.settle(wanted)?;
+                        }
+                        alone = (!others_run).then_some(cpu);
+                        self.stub().step(cpu, others_run)?;
+                        self.wait(interrupt)?
+                    }
                 }
-                let others_run = others_run && !frozen;
-                alone = (!others_run).then_some(cpu);
-                self.stub().step(cpu, others_run)?;
-                self.wait(interrupt)?
             }
         };
         if !matches!(stop, Stop::Exited(_) | Stop::Killed(_)) {
@@ -161,10 +167,9 @@ impl Runner {
         self.at.iter().copied().filter(move |(_, pc)| on(*pc))
     }
 
-    /// Steps every CPU off the breakpoint it stands on, one after the other. A stop for another reason than
+    /// Steps CPUs off the breakpoints they stand on, one after the other. A stop for another reason than
     /// the step is returned.
-    fn step_off(&mut self, wanted: &BTreeSet<Site>) -> Result<Option<Stop>, Error> {
-        let standing: Vec<_> = self.standing(wanted).collect();
+    fn step_off(&mut self, standing: Vec<(Thread, RuntimeAddr)>) -> Result<Option<Stop>, Error> {
         if standing.is_empty() {
             return Ok(None);
         }

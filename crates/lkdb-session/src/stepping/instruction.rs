@@ -75,7 +75,7 @@ impl Goal for Instruction {
 
 impl Session<'_> {
     /// Makes stack and registers be those of a CPU that is being moved.
-    pub(super) fn look_at(&mut self, cpu: Thread) -> Result<()> {
+    pub(crate) fn look_at(&mut self, cpu: Thread) -> Result<()> {
         self.live_mut()?.select(cpu)?;
         self.forget_frames();
         Ok(())

@@ -2,7 +2,8 @@
 //!
 //! Single steps within the line; a call is run through (`next`, and `step` where the callee has no lines) or
 //! entered (`step`: to the end of its prologue). An exception taken on the way is run through like a call. After
-//! a return into the middle of a line the caller's line is stepped to its end.
+//! a return into the middle of a line the caller's line is stepped to its end. A function that is inlined is a call, too:
+//! at its first instruction the user stands before it, on the line that calls it.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -13,7 +14,7 @@ use lkdb_target::{Site, Steps, Thread};
 
 use super::returning::Return;
 use super::{step, steps_of};
-use crate::frames::{Row, line_at};
+use crate::frames::{Inline, Row, line_at};
 use crate::live::{Goal, Verdict};
 use crate::run::{Landing, Move};
 use crate::{Result, Session};
@@ -45,7 +46,8 @@ enum Wait {
 struct Identity {
     cfa: Option<RuntimeAddr>,
     function: Option<String>,
-    inlined: usize,
+    /// The inlined calls that it is in, outermost first.
+    inlined: Vec<Inline>,
 }
 
 /// One `step` or `next`.
@@ -57,7 +59,7 @@ pub(super) struct Line {
     range: Range<u64>,
     line: Option<(Rc<str>, u32)>,
     /// It has ended in a function that is inlined into the line: the user is in that.
-    pub(super) entered: bool,
+    entered: bool,
 }
 
 /// What is known of the place where a CPU has landed.
@@ -67,7 +69,10 @@ struct Here {
     caller: Option<Identity>,
     back: Option<Return>,
     thunk: bool,
+    /// The function that the user is in.
     row: Row,
+    /// The line of the code itself, be it an inlined function's that is not entered yet.
+    code: Option<(Rc<str>, u32)>,
     start: Option<RuntimeAddr>,
     end: Option<RuntimeAddr>,
 }
@@ -107,11 +112,14 @@ impl Line {
     /// What to do at a place that was stepped to.
     fn judge(&mut self, session: &mut Session<'_>, cpu: Thread) -> Result<Verdict> {
         let pc = session.live()?.pc(cpu);
-        if pc.is_some_and(|pc| self.range.contains(&pc.0)) {
+        // `until` has the whole function before it: where that begins it may have been called anew.
+        let anew = |pc: RuntimeAddr| self.how == How::Onward && pc.0 == self.range.start;
+        if pc.is_some_and(|pc| self.range.contains(&pc.0) && !anew(pc)) {
             self.wait = session.behind_halt(cpu)?.map(Wait::BehindHalt);
             return Ok(Verdict::GoOn);
         }
         session.look_at(cpu)?;
+        session.stand_before_inlined(0)?;
         let here = Here::of(session, cpu)?;
         if here.thunk {
             return Ok(Verdict::GoOn);
@@ -140,24 +148,39 @@ impl Line {
 
     /// In the same function, in one inlined into it, or in a caller.
     fn moved_on(&mut self, session: &Session<'_>, here: &Here, cpu: Thread) -> Result<Verdict> {
-        let same = here.identity.cfa == self.origin.cfa;
-        if same && self.how != How::Into && here.identity.inlined > self.origin.inlined {
-            return Ok(Verdict::GoOn);
-        }
-        let Some(line) = here.line() else { return Ok(Verdict::Done(cpu)) };
-        let another = self.line.as_ref() != Some(&line);
-        if another && here.start == Some(here.pc) {
+        let same = here.identity == self.origin;
+        let before_inlined = session.inlined_from(here.pc) > 0;
+        if same && before_inlined {
+            // Before an inlined call: on the same line it is part of that, on another it ends the step.
+            let on_line = here.line() == self.line;
+            if on_line && self.how != How::Into {
+                return Ok(Verdict::GoOn);
+            }
+            self.entered = on_line;
             return Ok(Verdict::Done(cpu));
         }
-        if same && here.identity.inlined > self.origin.inlined && self.how == How::Into {
-            self.entered = true;
+        if here.identity.is_within(&self.origin) {
+            return Ok(if self.how == How::Into { Verdict::Done(cpu) } else { Verdict::GoOn });
+        }
+        let Some(line) = here.code.clone() else { return Ok(Verdict::Done(cpu)) };
+        if self.line.as_ref() != Some(&line) && here.start == Some(here.pc) {
             return Ok(Verdict::Done(cpu));
         }
         // In the middle of a line: that one is stepped to its end.
         self.origin = here.identity.clone();
         self.take_line(session, here);
+        self.line = Some(line);
         self.wait = session.behind_halt(cpu)?.map(Wait::BehindHalt);
         Ok(Verdict::GoOn)
+    }
+}
+
+impl Identity {
+    /// Whether this is a function inlined into `other`, or into one that is.
+    fn is_within(&self, other: &Self) -> bool {
+        self.cfa == other.cfa
+            && self.inlined.len() > other.inlined.len()
+            && self.inlined.starts_with(&other.inlined)
     }
 }
 
@@ -172,6 +195,10 @@ impl Goal for Line {
             Wait::BehindHalt(pc) => Site::code(pc),
         });
         site.into_iter().collect()
+    }
+
+    fn entered(&self) -> usize {
+        usize::from(self.entered)
     }
 
     fn landed(&mut self, session: &mut Session<'_>, landing: &Landing) -> Result<Verdict> {
@@ -214,7 +241,8 @@ impl Here {
             let frame = stack.frames.get(physical)?;
             let rows = stack.rows.iter().filter(|row| row.physical == physical);
             let function = rows.clone().next_back().and_then(|row| row.function.clone());
-            Some(Identity { cfa: frame.cfa, function, inlined: rows.count().saturating_sub(1) })
+            let inlined = rows.rev().filter_map(|row| row.inlined).collect();
+            Some(Identity { cfa: frame.cfa, function, inlined })
         };
         let back = stack.frames.get(1).map(|caller| Return::into_frame(session, caller)).transpose()?;
         let thunk = stack.frames.first().is_some_and(|frame| frame.thunk);
@@ -227,6 +255,7 @@ impl Here {
             thunk,
             start,
             end,
+            code: session.line_of_code(row.pc),
             row,
         })
     }
@@ -251,6 +280,13 @@ impl Session<'_> {
             Some((object.runtime(range.start)?, object.runtime(range.end)?))
         };
         range().map_or((None, None), |(start, end)| (Some(start), Some(end)))
+    }
+
+    /// The line of the code at an address, whoever's it is.
+    fn line_of_code(&self, pc: RuntimeAddr) -> Option<(Rc<str>, u32)> {
+        let place = self.symbols().locate(pc)?;
+        let (line, _) = line_at(self.symbols().object(place.object)?.dwarf()?, place.address)?;
+        Some((line.file, line.line))
     }
 
     /// Where the function around an address begins.

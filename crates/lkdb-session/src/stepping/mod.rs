@@ -57,11 +57,7 @@ impl Session<'_> {
             return Ok(Stop::Done { cpu });
         }
         let mut goal = lines::Line::new(self, how)?;
-        let stop = self.proceed(&mut goal)?;
-        if stop.is_done() {
-            self.stand_before_inlined(usize::from(goal.entered))?;
-        }
-        Ok(stop)
+        self.proceed(&mut goal)
     }
 
     /// `finish`: until the frame of this level returns. The return is told when it did.
@@ -73,12 +69,15 @@ impl Session<'_> {
         self.proceed(&mut goal)
     }
 
-    /// `until LOCATION` and `advance LOCATION`: to one of these places, or until the selected frame returns.
+    /// `until LOCATION` and, where another frame will do, `advance LOCATION`: to a place that the selected frame's task
+    /// comes to, or until that frame returns.
     ///
     /// # Errors
-    /// When there is no machine, or it cannot be moved.
-    pub fn run_to(&mut self, places: &[RuntimeAddr], same_frame: bool) -> Result<Stop> {
-        let mut goal = returning::RunTo::new(self, places, same_frame)?;
+    /// When the location means nothing, there is no machine, or it cannot be moved.
+    pub fn run_to(&mut self, location: &str, same_frame: bool) -> Result<Stop> {
+        self.reach_kernel()?;
+        let places = self.code_addresses(location)?;
+        let mut goal = returning::RunTo::new(self, &places, same_frame)?;
         self.proceed(&mut goal)
     }
 
@@ -94,18 +93,23 @@ impl Session<'_> {
     }
 
     /// At the first instruction of inlined functions the user is not in them yet, but for `entered` of them.
-    fn stand_before_inlined(&mut self, entered: usize) -> Result<()> {
-        let pc = self.frame(0)?.pc;
+    pub(crate) fn stand_before_inlined(&mut self, entered: usize) -> Result<()> {
+        let Some(pc) = self.program_counter() else { return Ok(()) };
+        let hidden = self.inlined_from(pc).saturating_sub(entered);
+        self.live_mut()?.hide_inlines(hidden);
+        self.forget_frames();
+        Ok(())
+    }
+
+    /// How many inlined calls begin at an address.
+    fn inlined_from(&self, pc: RuntimeAddr) -> usize {
         let begin = || {
             let place = self.symbols().locate(pc)?;
             let scopes = self.symbols().object(place.object)?.dwarf()?.scopes_at(place.address).ok()??;
             let blocks = scopes.inlined_at(place.address);
             Some(blocks.take_while(|(block, _)| block.entry() == place.address).count())
         };
-        let hidden = begin().unwrap_or_default().saturating_sub(entered);
-        self.live_mut()?.hide_inlines(hidden);
-        self.forget_frames();
-        Ok(())
+        begin().unwrap_or_default()
     }
 
     /// `step` at the first instruction of inlined functions enters one, without any move.

@@ -22,14 +22,14 @@ pub struct Return {
 
 impl Return {
     /// The return into `caller`.
-    pub(super) fn into_frame(session: &Session<'_>, caller: &Frame) -> Result<Self> {
+    pub(crate) fn into_frame(session: &Session<'_>, caller: &Frame) -> Result<Self> {
         let number = session.live()?.arch().frames.stack_pointer;
         let sp = caller.registers.get(number).ok_or_else(no_frame)?;
         Ok(Self { pc: caller.pc.address(), sp })
     }
 
     /// The CPU on which it has happened, if it has.
-    pub(super) fn at(self, session: &Session<'_>, landing: &Landing) -> Result<Option<Thread>> {
+    pub(crate) fn at(self, session: &Session<'_>, landing: &Landing) -> Result<Option<Thread>> {
         for (cpu, pc) in &landing.cpus {
             if *pc == self.pc && session.stack_pointer(*cpu)? == self.sp {
                 return Ok(Some(*cpu));
@@ -102,8 +102,9 @@ impl Goal for Finish {
 /// `until LOCATION`, `advance LOCATION`.
 pub(super) struct RunTo {
     places: Vec<RuntimeAddr>,
-    /// The frame that must be the innermost at the place: its stack pointer may only be lower within it.
-    below: Option<u64>,
+    /// The frame that must be the innermost at the place.
+    frame: Option<RuntimeAddr>,
+    /// Where the selected frame returns: the task's stack pointer is below until then.
     back: Option<Return>,
 }
 
@@ -114,8 +115,8 @@ impl RunTo {
         let stack = session.stack(level + 1)?;
         let back = stack.frames.get(row.physical + 1);
         let back = back.map(|caller| Return::into_frame(session, caller)).transpose()?;
-        let below = back.filter(|_| same_frame).map(|back| back.sp);
-        Ok(Self { places: places.to_vec(), below, back })
+        let frame = stack.frames.get(row.physical).and_then(|frame| frame.cfa).filter(|_| same_frame);
+        Ok(Self { places: places.to_vec(), frame, back })
     }
 }
 
@@ -132,7 +133,16 @@ impl Goal for RunTo {
         if let Some(cpu) = self.back.map(|back| back.at(session, landing)).transpose()?.flatten() {
             return Ok(Verdict::Done(cpu));
         }
-        let there = session.arrived(landing, &self.places, self.below)?;
-        Ok(there.map_or(Verdict::GoOn, Verdict::Done))
+        let Some(cpu) = session.arrived(landing, &self.places, self.back.map(|back| back.sp))? else {
+            return Ok(Verdict::GoOn);
+        };
+        if let Some(frame) = self.frame {
+            session.look_at(cpu)?;
+            let stack = session.stack(1)?;
+            if stack.frames.first().and_then(|frame| frame.cfa) != Some(frame) {
+                return Ok(Verdict::GoOn);
+            }
+        }
+        Ok(Verdict::Done(cpu))
     }
 }
