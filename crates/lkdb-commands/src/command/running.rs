@@ -2,13 +2,13 @@
 
 use lkdb_session::Session;
 use lkdb_session::live::Stop;
-use lkdb_session::stepping::How;
+use lkdb_session::stepping::{How, Stepped};
 use lkdb_symbols::TypeId;
 use lkdb_value::format::print;
 use lkdb_value::type_text;
 use serde::Serialize;
 
-use crate::answer::Layout;
+use crate::answer::{Layout, Nothing};
 use crate::command::frame_line::FrameLine;
 use crate::command::stopped::Stopped;
 use crate::page::Page;
@@ -158,27 +158,26 @@ impl Layout for Finished {
 pub(super) fn repeated(
     session: &mut Session<'_>,
     arguments: &str,
-    step: fn(&mut Session<'_>) -> lkdb_session::Result<Stop>,
+    step: fn(&mut Session<'_>) -> lkdb_session::Result<Stepped>,
 ) -> Result {
     let bad = || Error::say(format!("Bad count: {arguments}."));
     let times: u64 = if arguments.is_empty() { 1 } else { arguments.parse().map_err(|_| bad())? };
-    let before = session.frame_id(0);
     let cpu = session.live()?.selected();
     for _ in 1..times {
-        let stop = step(session)?;
+        let Stepped { stop, .. } = step(session)?;
         if !stop.is_done() {
             return Ok(Box::new(Stopped::of(session, stop).since(cpu)));
         }
     }
-    let stop = match times {
-        0 => session.live()?.stop().cloned().unwrap_or(Stop::Interrupted { cpu: 0 }),
-        _ => step(session)?,
-    };
-    Ok(Box::new(Stopped::stepped(session, stop, before).since(cpu)))
+    if times == 0 {
+        return Ok(Box::new(Stopped::of(session, Stop::Done { cpu: cpu.cpu() })));
+    }
+    let stepped = step(session)?;
+    Ok(Box::new(Stopped::stepped(session, stepped).since(cpu)))
 }
 
 fn detach(session: &mut Session<'_>, arguments: &str) -> Result {
     crate::arguments::none(arguments)?;
     session.detach()?;
-    Ok(Box::new(crate::answer::Nothing {}))
+    Ok(Box::new(Nothing {}))
 }

@@ -2,8 +2,8 @@
 
 use lkdb_session::Session;
 use lkdb_session::breakpoints::{Breakpoint, Touched};
-use lkdb_session::frames::FrameId;
 use lkdb_session::live::{Cpu, Stop};
+use lkdb_session::stepping::Stepped;
 use lkdb_value::format::print;
 use lkdb_value::{Bytes, Value};
 use serde::Serialize;
@@ -76,11 +76,10 @@ impl Stopped {
         Self { stop, watched, frame, source, line_alone: false, thread, switched: false }
     }
 
-    /// After a step that began in a frame of this identity.
-    pub(crate) fn stepped(session: &Session<'_>, stop: Stop, before: Option<FrameId>) -> Self {
-        let mut stopped = Self::of(session, stop);
-        let same = before.is_some() && session.frame_id(0) == before;
-        if stopped.stop.is_done() && same {
+    /// After a step.
+    pub(crate) fn stepped(session: &Session<'_>, stepped: Stepped) -> Self {
+        let mut stopped = Self::of(session, stepped.stop);
+        if stepped.in_frame {
             let row = session.frame(0).ok();
             stopped.source = stopped.source.zip(row).map(|(source, row)| source.alone(&row));
             stopped.line_alone = stopped.source.is_some();
@@ -125,8 +124,8 @@ impl Stopped {
             Stop::ScopeEnded { numbers, .. } => {
                 for number in numbers {
                     page.plain(format_args!(
-                        "\nWatchpoint {number} deleted because the program has left the block in\n\
-                         which its expression is valid.\n"
+                        "\nWatchpoint {number} deleted because the program has left the block\n\
+                         in which its expression is valid.\n"
                     ));
                 }
             }

@@ -233,7 +233,8 @@ fn apply(session: &mut Session<'_>, rest: &str) -> Result {
         command = word(command).1;
     }
     if command.is_empty() {
-        return Err(Error::say("Please specify a command at the end of 'thread apply'"));
+        let all = if word(rest).0 == "all" { " all" } else { "" };
+        return Err(Error::say(format!("Please specify a command at the end of 'thread apply{all}'")));
     }
     let mut each = Vec::new();
     for cpu in cpus {

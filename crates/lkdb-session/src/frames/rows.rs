@@ -45,6 +45,8 @@ pub struct Line {
     pub path: Rc<str>,
     /// The line.
     pub line: u32,
+    /// Its code there begins with a statement, says the compiler.
+    pub statement: bool,
 }
 
 /// Appends the rows of one physical frame. The `hide` innermost inlined calls are left out.
@@ -112,7 +114,12 @@ pub(crate) fn line_at(dwarf: &Dwarf<'_>, address: LinkAddr) -> Option<(Line, Ran
     let lines = unit.lines(dwarf.sections()).ok()?;
     let at = lines.at(address.0)?;
     let file = lines.files.get(at.file)?;
-    let line = Line { file: Rc::clone(&file.name), path: Rc::clone(&file.path), line: at.line };
+    let line = Line {
+        file: Rc::clone(&file.name),
+        path: Rc::clone(&file.path),
+        line: at.line,
+        statement: at.statement,
+    };
     Some((line, LinkAddr(at.start)..LinkAddr(at.end)))
 }
 
@@ -121,5 +128,6 @@ fn line_of_call(dwarf: &Dwarf<'_>, block: &Block<'_>, inlined: &Inlined<'_>) -> 
     let unit = dwarf.unit(block.die.unit).ok()?;
     let lines = unit.lines(dwarf.sections()).ok()?;
     let file = lines.files.get(lines.file_numbered(inlined.call_file)?)?;
-    Some(Line { file: Rc::clone(&file.name), path: Rc::clone(&file.path), line: inlined.call_line })
+    let (name, path) = (Rc::clone(&file.name), Rc::clone(&file.path));
+    Some(Line { file: name, path, line: inlined.call_line, statement: true })
 }

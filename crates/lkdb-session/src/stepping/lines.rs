@@ -60,6 +60,10 @@ pub(super) struct Line {
     line: Option<(Rc<str>, u32)>,
     /// It has ended in a function that is inlined into the line: the user is in that.
     entered: bool,
+    /// The function that it began in.
+    began_in: Option<String>,
+    /// It has ended in that function, in the frame whose line was stepped last: users know where they are.
+    pub(super) in_frame: bool,
 }
 
 /// What is known of the place where a CPU has landed.
@@ -75,6 +79,8 @@ struct Here {
     code: Option<(Rc<str>, u32)>,
     start: Option<RuntimeAddr>,
     end: Option<RuntimeAddr>,
+    /// The code here begins with a statement: a good place to stop.
+    statement: bool,
 }
 
 impl Line {
@@ -89,6 +95,8 @@ impl Line {
             range: 0..0,
             line: None,
             entered: false,
+            began_in: here.identity.function.clone(),
+            in_frame: false,
         };
         goal.take_line(session, &here);
         Ok(goal)
@@ -97,6 +105,11 @@ impl Line {
     /// The line here is the one to be left.
     fn take_line(&mut self, session: &Session<'_>, here: &Here) {
         self.line = here.line();
+        self.take_range(session, here);
+    }
+
+    /// The code that is stepped through without a look.
+    fn take_range(&mut self, session: &Session<'_>, here: &Here) {
         self.range = match (here.start, here.end) {
             (Some(start), Some(end)) if (start.0..end.0).contains(&here.pc.0) => start.0..end.0,
             // No line: one instruction is all there is to leave.
@@ -129,11 +142,13 @@ impl Line {
         {
             return self.called(session, &here);
         }
+        self.in_frame = here.identity == self.origin && here.identity.function == self.began_in;
         self.moved_on(session, &here, cpu)
     }
 
     /// In a function that the line has called, or in an exception that it has raised.
     fn called(&mut self, session: &Session<'_>, here: &Here) -> Result<Verdict> {
+        self.in_frame = false;
         let body = (self.how == How::Into && here.row.line.is_some() && here.row.described)
             .then(|| session.body_of(here.pc))
             .flatten();
@@ -163,13 +178,17 @@ impl Line {
             return Ok(if self.how == How::Into { Verdict::Done(cpu) } else { Verdict::GoOn });
         }
         let Some(line) = here.code.clone() else { return Ok(Verdict::Done(cpu)) };
-        if self.line.as_ref() != Some(&line) && here.start == Some(here.pc) {
+        let begins = self.line.as_ref() != Some(&line) && here.start == Some(here.pc);
+        if begins && here.statement {
             return Ok(Verdict::Done(cpu));
         }
-        // In the middle of a line: that one is stepped to its end.
-        self.origin = here.identity.clone();
-        self.take_line(session, here);
-        self.line = Some(line);
+        self.take_range(session, here);
+        // What begins in the middle of a statement does not count, and in the middle of a line that one is
+        // stepped to its end.
+        if !(begins && same) {
+            self.origin = here.identity.clone();
+            self.line = Some(line).filter(|_| !begins);
+        }
         self.wait = session.behind_halt(cpu)?.map(Wait::BehindHalt);
         Ok(Verdict::GoOn)
     }
@@ -246,6 +265,7 @@ impl Here {
         };
         let back = stack.frames.get(1).map(|caller| Return::into_frame(session, caller)).transpose()?;
         let thunk = stack.frames.first().is_some_and(|frame| frame.thunk);
+        let code = session.line_of_code(row.pc);
         let (start, end) = session.line_range(row.pc);
         Ok(Self {
             pc: row.pc,
@@ -255,7 +275,8 @@ impl Here {
             thunk,
             start,
             end,
-            code: session.line_of_code(row.pc),
+            statement: code.as_ref().is_some_and(|code| code.statement),
+            code: code.map(|code| (code.file, code.line)),
             row,
         })
     }
@@ -283,10 +304,10 @@ impl Session<'_> {
     }
 
     /// The line of the code at an address, whoever's it is.
-    fn line_of_code(&self, pc: RuntimeAddr) -> Option<(Rc<str>, u32)> {
+    fn line_of_code(&self, pc: RuntimeAddr) -> Option<crate::frames::Line> {
         let place = self.symbols().locate(pc)?;
         let (line, _) = line_at(self.symbols().object(place.object)?.dwarf()?, place.address)?;
-        Some((line.file, line.line))
+        Some(line)
     }
 
     /// Where the function around an address begins.

@@ -14,6 +14,7 @@ mod returned;
 mod returning;
 
 use lkdb_base::RuntimeAddr;
+use lkdb_symbols::dwarf::Block;
 use lkdb_target::{Steps, Thread};
 
 use crate::live::Stop;
@@ -22,6 +23,15 @@ use crate::{Error, Result, Session};
 
 pub use lines::How;
 pub use returning::Return;
+
+/// A step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stepped {
+    /// What ended it.
+    pub stop: Stop,
+    /// It is done, in the function and frame that it began in: users know where they are.
+    pub in_frame: bool,
+}
 
 /// Steps with the other CPUs frozen: more than any line of straight code takes, fewer than a user notices.
 const ALONE: u32 = 2000;
@@ -41,23 +51,33 @@ impl Session<'_> {
     ///
     /// # Errors
     /// When there is no machine, or it cannot be moved.
-    pub fn step_instruction(&mut self, over: bool) -> Result<Stop> {
+    pub fn step_instruction(&mut self, over: bool) -> Result<Stepped> {
         let cpu = self.live()?.selected();
+        let place =
+            |session: &Self| (session.frame(0).ok().and_then(|row| row.function), session.frame_id(0));
+        let (function, frame) = place(self);
         let mut goal = instruction::Instruction::new(self, cpu, over)?;
-        self.proceed(&mut goal)
+        let stop = self.proceed(&mut goal)?;
+        let (now, frame_now) = place(self);
+        // Entry code has frames whose address is not known.
+        let same = function == now && frame.zip(frame_now).is_none_or(|(before, now)| before == now);
+        let in_frame = stop.is_done() && same && function.is_some();
+        Ok(Stepped { stop, in_frame })
     }
 
     /// `step`, `next`, and `until` without an argument.
     ///
     /// # Errors
     /// When there is no machine, or it cannot be moved.
-    pub fn step_line(&mut self, how: How) -> Result<Stop> {
+    pub fn step_line(&mut self, how: How) -> Result<Stepped> {
         if self.enter_inlined(how)? {
             let cpu = self.live()?.selected().cpu();
-            return Ok(Stop::Done { cpu });
+            return Ok(Stepped { stop: Stop::Done { cpu }, in_frame: false });
         }
         let mut goal = lines::Line::new(self, how)?;
-        self.proceed(&mut goal)
+        let stop = self.proceed(&mut goal)?;
+        let in_frame = stop.is_done() && goal.in_frame;
+        Ok(Stepped { stop, in_frame })
     }
 
     /// `finish`: until the frame of this level returns. The return is told when it did.
@@ -101,13 +121,16 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// How many inlined calls begin at an address.
+    /// How many inlined calls an address is the first instruction of: where they are entered, also after code of others
+    /// that the compiler has put between theirs.
     fn inlined_from(&self, pc: RuntimeAddr) -> usize {
         let begin = || {
             let place = self.symbols().locate(pc)?;
             let scopes = self.symbols().object(place.object)?.dwarf()?.scopes_at(place.address).ok()??;
             let blocks = scopes.inlined_at(place.address);
-            Some(blocks.take_while(|(block, _)| block.entry() == place.address).count())
+            let before = lkdb_base::LinkAddr(place.address.0.wrapping_sub(1));
+            let begins = |block: &Block<'_>| block.entry() == place.address || !block.covers(before);
+            Some(blocks.take_while(|(block, _)| begins(block)).count())
         };
         begin().unwrap_or_default()
     }
