@@ -171,7 +171,10 @@ fn info(session: &mut Session<'_>, arguments: &str) -> Result {
     let asked =
         |one: &&Breakpoint| wanted.is_empty() || wanted.iter().any(|(number, _)| *number == one.number);
     let breakpoints = all.filter(asked).cloned().collect();
-    let registers = session.debug_registers().map(|most| (session.debug_registers_taken(), most));
+    let registers = session
+        .debug_registers()
+        .filter(|_| session.live().is_ok())
+        .map(|most| (session.debug_registers_taken(), most));
     Ok(Box::new(List { breakpoints, registers }))
 }
 

@@ -62,8 +62,11 @@ impl Session<'_> {
         users.iter().map(|(_, count)| count).sum()
     }
 
-    /// How many bytes one debug register watches, where they are limited.
+    /// How many bytes one debug register watches, where they are limited and some breakpoint wants one.
     pub(crate) fn longest_watch(&self) -> Option<u64> {
+        if !self.breakpoints().iter().any(|one| one.kind() != BreakpointKind::Software) {
+            return None;
+        }
         self.debug_registers()?;
         Some(self.live().ok()?.arch().longest_watch)
     }
@@ -73,9 +76,8 @@ impl Session<'_> {
     /// # Errors
     /// With who takes them, and what to do.
     pub(crate) fn check_debug_registers(&self) -> Result<()> {
-        let (Some(most), Some(longest)) = (self.debug_registers(), self.longest_watch()) else {
-            return Ok(());
-        };
+        let Some(longest) = self.longest_watch() else { return Ok(()) };
+        let Some(most) = self.debug_registers() else { return Ok(()) };
         let users = self.breakpoints().users(longest);
         let taken: u64 = users.iter().map(|(_, count)| count).sum();
         if taken <= most {

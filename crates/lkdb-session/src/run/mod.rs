@@ -136,7 +136,8 @@ impl Runner {
             Move::Step { cpu, others_run } => {
                 // A breakpoint that is lifted would let the others slip by.
                 let here: Vec<_> = self.pc(cpu).into_iter().collect();
-                let others_run = others_run && !self.lift(&here)?;
+                let lifted = self.lift(&here)?;
+                let others_run = others_run && !lifted;
                 // One that others stand on would stop them at once.
                 let standing: Vec<_> = self.standing(wanted).filter(|(other, _)| *other != cpu).collect();
                 match if others_run { self.step_off(standing)? } else { None } {
