@@ -164,7 +164,7 @@ fn invalid(text: &str) -> Error {
 
 /// What a command said on several CPUs.
 struct Applied {
-    each: Vec<(Thread, std::result::Result<Box<dyn Answer>, Error>)>,
+    each: Vec<(Thread, Result)>,
     headings: bool,
 }
 
