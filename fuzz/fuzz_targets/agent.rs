@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::agent` for cargo-fuzz.
+//! `lkdb_fuzz::agent`, for libFuzzer.
 
 #![no_main]
 

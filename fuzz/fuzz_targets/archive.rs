@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::archive` for cargo-fuzz.
+//! `lkdb_fuzz::archive`, for libFuzzer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::btf` for cargo-fuzz.
+//! `lkdb_fuzz::btf`, for libFuzzer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::cfi` for cargo-fuzz.
+//! `lkdb_fuzz::cfi`, for libFuzzer.
 
 #![no_main]
 

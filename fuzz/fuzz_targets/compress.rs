@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::compress` for cargo-fuzz.
+//! `lkdb_fuzz::compress`, for libFuzzer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::config` for cargo-fuzz.
+//! `lkdb_fuzz::config`, for libFuzzer.
 
 #![no_main]
 

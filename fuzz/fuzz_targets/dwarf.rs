@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::dwarf` for cargo-fuzz.
+//! `lkdb_fuzz::dwarf`, for libFuzzer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::elf` for cargo-fuzz.
+//! `lkdb_fuzz::elf`, for libFuzzer.
 
 #![no_main]
 

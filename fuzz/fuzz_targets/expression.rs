@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::expression` for cargo-fuzz.
+//! `lkdb_fuzz::expression`, for libFuzzer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::kernel` for cargo-fuzz.
+//! `lkdb_fuzz::kernel`, for libFuzzer.
 
 #![no_main]
 

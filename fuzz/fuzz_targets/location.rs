@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::location` for cargo-fuzz.
+//! `lkdb_fuzz::location`, for libFuzzer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::modules` for cargo-fuzz.
+//! `lkdb_fuzz::modules`, for libFuzzer.
 
 #![no_main]
 

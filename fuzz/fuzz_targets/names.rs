@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::names` for cargo-fuzz.
+//! `lkdb_fuzz::names`, for libFuzzer.
 
 #![no_main]
 

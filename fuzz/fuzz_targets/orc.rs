@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::orc` for cargo-fuzz.
+//! `lkdb_fuzz::orc`, for libFuzzer.
 
 #![no_main]
 

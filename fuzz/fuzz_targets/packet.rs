@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::packet` for cargo-fuzz.
+//! `lkdb_fuzz::packet`, for libFuzzer.
 
 #![no_main]
 

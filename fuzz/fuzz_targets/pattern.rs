@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::pattern` for cargo-fuzz.
+//! `lkdb_fuzz::pattern`, for libFuzzer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::stack` for cargo-fuzz.
+//! `lkdb_fuzz::stack`, for libFuzzer.
 
 #![no_main]
 

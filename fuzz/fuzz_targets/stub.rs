@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::stub` for cargo-fuzz.
+//! `lkdb_fuzz::stub`, for libFuzzer.
 
 #![no_main]
 

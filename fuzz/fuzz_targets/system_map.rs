@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::system_map` for cargo-fuzz.
+//! `lkdb_fuzz::system_map`, for libFuzzer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `lkdb_fuzz::target_xml` for cargo-fuzz.
+//! `lkdb_fuzz::target_xml`, for libFuzzer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The project's own tasks: set-up, demo, tests, house rules, licences, benches. Run as `cargo xtask …`.
+//! The project's own tasks: set-up, demo, tests, fuzzing, house rules, licences, benches. Run as `cargo xtask …`.
 //!
 //! Nothing of the debugger is here: a task runs cargo, the host's tools, and the built `lkdb`.
 
@@ -6,6 +6,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod licenses;
 mod metadata;
 mod run;
@@ -37,6 +38,8 @@ enum Task {
     Tidy,
     /// Check that every dependency's licence fits this project's
     Licenses,
+    /// Run the fuzz targets, each for ten minutes
+    Fuzz(fuzz::Args),
     /// Measure against the ways people do it by hand
     Bench(bench::Args),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Tidy => tidy::run(),
         Task::Licenses => licenses::run(),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Bench(args) => bench::run(&args),
     };
     match done {

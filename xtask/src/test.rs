@@ -3,11 +3,11 @@
 
 use std::process::Command;
 
-use crate::{licenses, run, setup, tidy};
+use crate::{fuzz, licenses, run, setup, tidy};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Run the slow tests too: those that build kernels
+    /// Run the slow tests too, those that build kernels, and each fuzz target for ten minutes
     #[arg(long)]
     slow: bool,
     /// Run only the tests whose names hold one of these, and none of the other checks
@@ -19,6 +19,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     setup::run()?;
     if args.filters.is_empty() {
         checks()?;
+        if args.slow {
+            fuzz::run(&fuzz::Args::all())?;
+        }
     }
     run::headline("the kernel that tests run");
     let lkdb = run::build_lkdb(run::Profile::Dev)?;

@@ -1,12 +1,12 @@
 //! What the readers of bytes from guests, files and sockets promise, whatever the bytes: they return,
 //! within bounds, and what they return agrees with itself.
 //!
-//! Each function is one fuzz target. `cargo fuzz` calls them through `fuzz/fuzz_targets/`, and
+//! Each function is one fuzz target. libFuzzer calls them through `fuzz/fuzz_targets/`, and
 //! `tests/replay.rs` calls them with the seeds in `fuzz/seeds/`, in every test run. A panic is the find.
 //! What was found and mended is a seed from then on.
 //!
 //! ```text
-//! cargo +nightly fuzz run kernel fuzz/corpus/kernel fuzz/seeds/kernel
+//! cargo xtask fuzz kernel --seconds 60
 //! ```
 
 mod dwarf;

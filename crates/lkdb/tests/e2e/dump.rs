@@ -15,9 +15,9 @@ fn what_is_dumped_is_what_the_guest_has() {
         let command = format!("dump {what} {} {of}", file(name).display());
         lkdb.run(&["attach", "dumped", "-batch", "-ex", &command])
     };
-    assert_eq!(dump("value", "banner", "linux_banner").status, 0);
-    let banner = String::from_utf8(fs::read(file("banner")).unwrap()).unwrap();
-    assert_eq!(banner, format!("{version}\0"));
+    assert_eq!(dump("value", "name", "init_uts_ns.name.sysname").status, 0);
+    let name = String::from_utf8(fs::read(file("name")).unwrap()).unwrap();
+    assert_eq!(name, format!("{:\0<65}", "Linux"));
     let range = format!("&linux_banner (char*)&linux_banner+{}", version.len());
     assert_eq!(dump("binary memory", "text", &range).status, 0);
     assert_eq!(fs::read_to_string(file("text")).unwrap(), version);
