@@ -36,7 +36,10 @@ impl Context for Session<'_> {
         if let Some(function) = self.function_named(name) {
             return Ok(function);
         }
-        let found = self.names().find(self.symbols().objects(), name, PLAIN);
+        if let Some(ty) = self.plain_type(name)? {
+            return Ok(ty);
+        }
+        let found = self.names().find(self.symbols().objects(), name, PLAIN, Extent::All);
         let here = |named: &&Named| self.is_listed_unit(named);
         let in_frame = |named: &&Named| unit == Some((named.object, named.die.unit));
         let all = || found.iter();
@@ -67,7 +70,7 @@ impl Context for Session<'_> {
         if units.is_empty() {
             return Err(Error::Operation(format!("No symbol \"{scope}\" in current context.")));
         }
-        let found = self.names().find(self.symbols().objects(), name, PLAIN.or(Kinds::FUNCTION));
+        let found = self.names().find(self.symbols().objects(), name, PLAIN.or(Kinds::FUNCTION), Extent::All);
         for named in found.iter().filter(|named| units.contains(&(named.object, named.die.unit))) {
             if let Some(meaning) = self.meaning(name, named)? {
                 return Ok(meaning);
@@ -140,6 +143,17 @@ impl<'d> Session<'d> {
             let ty = dwarf.type_id(function.die).ok()?;
             Some(Meaning::Function(ty, object.runtime(function.entry)?))
         })
+    }
+
+    /// A type that a plain name means, where no data has that name: its first definition will do, and every unit
+    /// that includes a header has another.
+    fn plain_type(&self, name: &str) -> Result<Option<Meaning>, Error> {
+        if self.symbols().objects().any(|object| !object.symbols_named(name).is_empty()) {
+            return Ok(None);
+        }
+        let found = self.names().find(self.symbols().objects(), name, PLAIN, Extent::First);
+        let meaning = found.first().map(|named| self.meaning(name, named)).transpose()?.flatten();
+        Ok(meaning.filter(|meaning| matches!(meaning, Meaning::Type(_))))
     }
 
     /// Whether a DIE is of the unit whose file is listed.
@@ -216,13 +230,17 @@ impl<'d> Session<'d> {
         })
     }
 
-    /// A symbol without debug info.
+    /// A symbol that the debug info does not name.
     fn bare(&self, name: &str) -> Option<Meaning> {
         self.symbols().objects().find_map(|object| {
             let symbol = *object.symbols_named(name).first()?;
             let executable = object.section_at(symbol.address).is_some_and(|section| section.executable);
             let code = symbol.kind == SymbolKind::Function || executable;
-            Some(Meaning::Bare { address: object.runtime(symbol.address)?, code })
+            let around = || object.dwarf()?.function_at(symbol.address).ok()?;
+            let same = || around().filter(|function| function.entry == symbol.address);
+            let function = code.then(same).flatten();
+            let function = function.and_then(|function| object.dwarf()?.type_id(function.die).ok());
+            Some(Meaning::Bare { address: object.runtime(symbol.address)?, code, function })
         })
     }
 }

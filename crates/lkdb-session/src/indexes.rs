@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use lkdb_symbols::index::{BuildError, Index};
 use lkdb_symbols::names::Raw;
@@ -19,10 +20,39 @@ use crate::{Error, Result, Session};
 #[derive(Default)]
 pub(crate) struct Indexes<'d> {
     root: Option<PathBuf>,
+    listener: Option<Listener>,
     files: RefCell<HashMap<ObjectId, Option<Rc<FileIndex<'d>>>>>,
 }
 
+/// How far a long piece of work is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What is done.
+    pub what: &'static str,
+    /// How much of it.
+    pub done: usize,
+    /// How much there is in all; 0 when that is not known.
+    pub all: usize,
+}
+
+/// Hears of work that takes long, at times, and with nothing when it is over.
+pub type Listener = Box<dyn Fn(Option<Progress>)>;
+
+/// Work is told of when it takes longer.
+const LONG: Duration = Duration::from_secs(1);
+
 impl<'d> Session<'d> {
+    /// Tells `listener` of work that takes over a second.
+    pub fn listen(&mut self, listener: Listener) {
+        self.indexes.listener = Some(listener);
+    }
+
+    fn tell_progress(&self, progress: Option<Progress>) {
+        if let Some(listener) = &self.indexes.listener {
+            listener(progress);
+        }
+    }
+
     /// Keeps indexes in the cache at `root`, and uses those that are there.
     pub fn keep_indexes(&mut self, root: &Path) {
         self.indexes.root = Some(root.to_owned());
@@ -49,11 +79,19 @@ impl<'d> Session<'d> {
     /// When the user wants no more, or the debug info is damaged.
     pub fn index(&self, object: &Rc<Object<'d>>) -> Result<Option<Rc<Index<'d>>>> {
         let Some(file) = self.file_index(object) else { return Ok(None) };
-        let mut progress = |_: usize, _: usize| match self.interrupt().is_set() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        let begun = Instant::now();
+        let mut progress = |done: usize, all: usize| {
+            if begun.elapsed() >= LONG {
+                self.tell_progress(Some(Progress { what: "indexing names", done, all }));
+            }
+            match self.interrupt().is_set() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
         };
-        let index = file.ensure(&mut progress).map_err(|error| match error {
+        let built = file.ensure(&mut progress);
+        self.tell_progress(None);
+        let index = built.map_err(|error| match error {
             BuildError::Stopped => Error::Interrupted,
             other => Error::say(other.to_string()),
         })?;

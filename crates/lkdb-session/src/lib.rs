@@ -29,6 +29,7 @@ mod symbolic;
 mod values;
 
 pub use error::{Error, Result};
+pub use indexes::{Listener, Progress};
 pub use interrupt::Interrupt;
 pub use listing::{Lines, Listing};
 pub use session::Session;

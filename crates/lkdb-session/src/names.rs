@@ -10,7 +10,7 @@ use lkdb_symbols::names::{self, Extent, Kinds};
 use lkdb_symbols::{DieRef, Object, ObjectId};
 
 /// What a name of some kinds means.
-type Known = HashMap<(String, Kinds), Rc<[Named]>>;
+type Known = HashMap<(String, Kinds, bool), Rc<[Named]>>;
 
 /// A DIE of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,21 +36,22 @@ impl Names {
     }
 
     /// The DIEs of file scope of a name and kinds, in the files' order: definitions, or a declaration where
-    /// there is none.
+    /// there is none. With [`Extent::First`] one of each file.
     pub(crate) fn find<'o, 'd: 'o>(
         &self,
         objects: impl Iterator<Item = &'o Rc<Object<'d>>>,
         name: &str,
         kinds: Kinds,
+        extent: Extent,
     ) -> Rc<[Named]> {
-        let key = (name.to_owned(), kinds);
+        let key = (name.to_owned(), kinds, extent == Extent::First);
         if let Some(known) = self.known.borrow().get(&key) {
             return Rc::clone(known);
         }
         let mut all = Vec::new();
         for object in objects {
             let Some(dwarf) = object.dwarf() else { continue };
-            for offset in object.dies_named(name, kinds, Extent::All) {
+            for offset in object.dies_named(name, kinds, extent) {
                 if let Ok(die) = dwarf.die_at(offset) {
                     all.push(Named { object: object.id, die, offset });
                 }

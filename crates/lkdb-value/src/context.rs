@@ -18,6 +18,9 @@ pub enum Named {
         address: RuntimeAddr,
         /// It is code.
         code: bool,
+        /// The type of the function of another name that begins there: GCC gives functions with the same code one
+        /// body, and the debug info knows one of them.
+        function: Option<TypeId>,
     },
     /// An enumerator, with its enumeration.
     Enumerator(TypeId, i128),

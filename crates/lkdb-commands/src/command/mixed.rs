@@ -73,6 +73,10 @@ fn in_code_order(
 ) -> Result<()> {
     let lines: Vec<Option<LineOf>> =
         rows.iter().map(|row| session.line_of(RuntimeAddr(row.address.0))).collect();
+    if lines.first().is_none_or(Option::is_none) {
+        rows.iter().for_each(|row| put(page, row, modifiers, function));
+        return Ok(());
+    }
     let code: HashSet<(Rc<str>, u32)> =
         lines.iter().flatten().map(|line| (Rc::clone(&line.file.name), line.line)).collect();
     let opening = opening_line(session, rows);
@@ -158,7 +162,8 @@ fn in_source_order(
         rows.iter().for_each(|row| put(page, row, modifiers, function));
         return Ok(());
     };
-    let pieces = pieces(&session.rows(start, end), end);
+    let end_of = |address| session.line_of(address).map_or(end, |line| line.end);
+    let pieces = pieces(&session.rows(start, end), end, &end_of);
     let last = rows.last().map_or(end, |row| RuntimeAddr(row.address.0).offset(row.length()));
     let furthest = pieces.iter().map(|(.., to)| *to).max().unwrap_or(last);
     let more = if furthest > last && furthest.0 - last.0 <= MOST_BEHIND {
@@ -189,20 +194,28 @@ fn in_source_order(
     Ok(())
 }
 
-/// Lines with the ranges of their code: in the table's order where lines only go up, else by line.
-fn pieces(rows: &[LineRow], end: RuntimeAddr) -> Vec<(u32, RuntimeAddr, RuntimeAddr)> {
+/// Lines with the ranges of their code: in the table's order where lines only go up, else by line. The last row of
+/// the whole table counts although it has no line, and comes last.
+fn pieces(
+    rows: &[LineRow],
+    end: RuntimeAddr,
+    end_of: &dyn Fn(RuntimeAddr) -> RuntimeAddr,
+) -> Vec<(u32, RuntimeAddr, RuntimeAddr)> {
     let mut pieces = Vec::new();
     let mut back = false;
     for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.address < end) {
-        let next = rows.get(at + 1);
-        if next == Some(row) || row.line == 0 {
+        let Some(next) = rows.get(at + 1) else {
+            pieces.push((row.line, row.address, end_of(row.address)));
+            break;
+        };
+        if next == row || row.line == 0 {
             continue;
         }
-        back |= next.is_some_and(|next| row.line > next.line);
-        pieces.push((row.line, row.address, next.map_or(end, |next| next.address)));
+        back |= row.line > next.line;
+        pieces.push((row.line, row.address, next.address));
     }
     if back {
-        pieces.sort_by_key(|(line, from, _)| (*line, *from));
+        pieces.sort_by_key(|(line, from, _)| (*line == 0, *line, *from));
     }
     pieces
 }

@@ -7,7 +7,7 @@ use lkdb_symbols::index::{Entry, Group as FileGroup, Index, Kind, Pattern};
 use lkdb_symbols::names::Kinds;
 use lkdb_symbols::types::Type;
 use lkdb_symbols::{Object, Symbol as ElfSymbol, SymbolKind, TypeId, TypeSource as _};
-use lkdb_value::declare::{declare, type_name};
+use lkdb_value::declare::{declare_spelled, type_name};
 use serde::Serialize;
 
 use crate::answer::Layout;
@@ -239,7 +239,7 @@ fn declaration(session: &Session<'_>, object: &Object<'_>, entry: &Entry<'_>) ->
                 dwarf.type_id_of(&unit, &entry).ok()?
             };
             let linkage = if entry.external { "" } else { "static " };
-            let declared = declare(types, ty, entry.name).ok()?;
+            let declared = declare_spelled(types, ty, entry.name).ok()?;
             return Some((format!("{linkage}{declared};"), type_name(types, ty).ok()?));
         }
         Kind::Enumerator => return None,

@@ -3,9 +3,9 @@
 use lkdb_session::Session;
 use lkdb_symbols::names::Kinds;
 use lkdb_symbols::{TypeId, TypeSource};
-use lkdb_value::Context;
 use lkdb_value::declare::{self, Offsets, ptype_answer, ptype_from_btf};
 use lkdb_value::expr::{Expr, parse, type_of};
+use lkdb_value::{Context, Named};
 use serde::Serialize;
 
 use crate::answer::Layout;
@@ -61,6 +61,9 @@ fn what_is(session: &mut Session<'_>, rest: &str) -> Result {
     let (_, rest) = flags(rest)?;
     let context: &dyn Context = session;
     let expression = parse(rest, context)?;
+    if is_bare_data(context, &expression) {
+        return Ok(Type::of(BARE_DATA.to_owned()));
+    }
     let named = matches!(expression, Expr::Type(_));
     let ty = type_of(&expression, context)?;
     Ok(Type::of(format!("type = {}", declare::whatis(context.types(), ty, named)?)))
@@ -78,10 +81,21 @@ fn p_type(session: &mut Session<'_>, rest: &str) -> Result {
     }
     let context: &dyn Context = session;
     let expression = parse(rest, context)?;
+    if is_bare_data(context, &expression) {
+        return Ok(Type::of(BARE_DATA.to_owned()));
+    }
     let ty = type_of(&expression, context)?;
     let text = ptype_answer(symbols, ty, offsets)?;
     let also_defined_in = tag.map(|(kinds, name)| others(session, kinds, name, ty)).unwrap_or_default();
     Ok(Box::new(Type { text, layout: declare::layout(symbols, ty)?, also_defined_in }))
+}
+
+/// What gdb calls the type of data that only the symbol table knows. Such data has no value.
+const BARE_DATA: &str = "type = <data variable, no debug info>";
+
+fn is_bare_data(context: &dyn Context, expression: &Expr) -> bool {
+    let Expr::Name(name) = expression else { return false };
+    matches!(context.named(name), Ok(Named::Bare { code: false, .. }))
 }
 
 fn others(session: &Session<'_>, kinds: Kinds, name: &str, ty: TypeId) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Variables as places, for `list` and `info line`: where they were declared.
 
-use lkdb_symbols::names::Kinds;
+use lkdb_symbols::names::{Extent, Kinds};
 use lkdb_symbols::{Object, UnitId};
 use lkdb_value::Named as Meaning;
 
@@ -12,7 +12,8 @@ impl<'d> Session<'d> {
     /// Where the variables of a name were declared. None: there is no such name. Enumerators have no lines
     /// of their own: they are known, and no place.
     pub(super) fn variables(&self, name: &str) -> Result<Option<Vec<Place>>> {
-        let found = self.names().find(self.symbols().objects(), name, Kinds::VARIABLE.or(Kinds::ENUMERATOR));
+        let kinds = Kinds::VARIABLE.or(Kinds::ENUMERATOR);
+        let found = self.names().find(self.symbols().objects(), name, kinds, Extent::All);
         if found.is_empty() {
             return Ok(None);
         }

@@ -39,11 +39,12 @@ impl<'d> Files<'d> {
         }
     }
 
-    /// Directory and name of a file; no directory where the name stands alone or for the unit's own
-    /// directory.
-    pub(super) fn get(&self, number: u32) -> Option<(&'d [u8], &'d [u8])> {
+    /// Directory and name of a file; no directory where the name stands alone. Up to version 4 that is so in the
+    /// directory of the compilation; in version 5 only for the unit's own file, called `own`.
+    pub(super) fn get(&self, number: u32, own: &[u8]) -> Option<(&'d [u8], &'d [u8])> {
         let (name, directory) = *self.files.get(number as usize)?;
-        if directory == 0 || name.first() == Some(&b'/') {
+        let alone = directory == 0 && (self.version < 5 || name == own);
+        if alone || name.first() == Some(&b'/') {
             return Some((b"", name));
         }
         Some((self.directories.get(directory).copied().unwrap_or_default(), name))

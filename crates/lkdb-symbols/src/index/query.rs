@@ -7,6 +7,7 @@ use super::format::{self, ENTRIES, FILES, LINED, NAMES, RANGES, STRINGS, UNITS};
 use super::{DECLARATION, Damaged, EXTERNAL, Index, Kind, Pattern, write};
 use crate::names::Kinds;
 use crate::names::cursor::Cursor;
+use crate::types::canonical_name;
 
 /// A named thing of file scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,7 +217,13 @@ impl<'d> Index<'d> {
     /// When the index is damaged.
     pub fn listing(&self, pattern: &Pattern, kinds: Kinds) -> Result<Vec<Group<'d>>, Damaged> {
         let mut files: BTreeMap<Option<&str>, (Option<SourceFile<'d>>, Vec<Entry<'d>>)> = BTreeMap::new();
-        for entry in self.matching(pattern, kinds)? {
+        let mut found = self.matching(pattern, kinds)?;
+        if kinds.meets(Kinds::BASE) {
+            // gdb knows base types by its own names alone.
+            found.retain(|entry| entry.kind != Kind::Base);
+            found.extend(self.base_types(pattern)?);
+        }
+        for entry in found {
             let file = match entry.file {
                 Some(number) => Some(self.file(number)?),
                 None => None,
@@ -231,6 +238,28 @@ impl<'d> Index<'d> {
         };
         let placeless = files.remove(&None);
         Ok(files.into_values().chain(placeless).map(group).collect())
+    }
+
+    /// The base types whose names, as gdb has them, match; under these names, and each in the first unit alone:
+    /// every one has them.
+    fn base_types(&self, pattern: &Pattern) -> Result<Vec<Entry<'d>>, Damaged> {
+        let mut found: BTreeMap<&str, Entry<'d>> = BTreeMap::new();
+        for number in 0..self.name_count()? {
+            let name = std::str::from_utf8(self.name(number)?).unwrap_or_default();
+            let shown = canonical_name(name);
+            if !pattern.matches(shown.as_bytes()) {
+                continue;
+            }
+            let base = |entry: &Entry<'_>| entry.kind == Kind::Base && !entry.declaration;
+            let (entries, _) = self.entries(number)?;
+            for entry in entries.into_iter().filter(base) {
+                let first = found.entry(shown).or_insert(Entry { name: shown, ..entry });
+                if entry.die < first.die {
+                    *first = Entry { name: shown, ..entry };
+                }
+            }
+        }
+        Ok(found.into_values().collect())
     }
 
     fn string(&self, at: u32) -> Result<&'d str, Damaged> {

@@ -112,7 +112,7 @@ impl<'d> Walker<'d> {
         if let Some(known) = self.numbers.get(slot).filter(|known| **known != NO_FILE) {
             return *known;
         }
-        let Some((directory, name)) = self.files.get(file) else { return NO_FILE };
+        let Some((directory, name)) = self.files.get(file, self.own.0) else { return NO_FILE };
         if name.is_empty() {
             return NO_FILE;
         }

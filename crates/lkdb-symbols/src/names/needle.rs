@@ -37,7 +37,7 @@ impl Places {
 const MOST_AT_ONCE: usize = 48;
 
 /// The longest name that compilers write into the DIE although it could be shared: offsets are 4 bytes.
-const INLINE: usize = 3;
+pub(super) const INLINE: usize = 3;
 
 impl Needle {
     /// What must be searched for to find a name: nothing, where no string is it.

@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::abbrev::Abbrevs;
 use super::cursor::Cursor;
-use super::needle::{Needle, Places};
+use super::needle::{INLINE, Needle, Places};
 use super::unit::{self, Head, Reader};
 use super::work::Work;
 use super::{Extent, Found, Kinds, Raw, form};
@@ -25,7 +25,8 @@ pub(super) fn find(raw: &Raw<'_>, heads: &[Head], name: &[u8], kinds: Kinds, ext
     let mut found: Vec<Found> = Vec::new();
     for needle in Needle::of(raw, name) {
         // A short name that is inline here is what compilers do; then the end of some longer string is not it.
-        let unlikely = matches!(&needle, Needle::Offsets(places) if places.tails) && !found.is_empty();
+        let tails = matches!(&needle, Needle::Offsets(places) if places.tails);
+        let unlikely = tails && (!found.is_empty() || name.len() <= INLINE && search.has_inline_names());
         let enough = extent == Extent::First && found.iter().any(|die| !die.declaration);
         if !unlikely && !enough {
             found.extend(search.needle(needle));
@@ -56,6 +57,13 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// Whether this file's compiler writes short names of what is sought into the DIE. `int` is in every C program;
+    /// the assembler's functions have their names elsewhere.
+    fn has_inline_names(self) -> bool {
+        let int = Self { kinds: Kinds::BASE, extent: Extent::First, ..self };
+        !self.kinds.meets(Kinds::FUNCTION) && !int.needle(Needle::Inline(b"int\0".to_vec())).is_empty()
+    }
+
     fn needle(self, mut needle: Needle) -> Vec<Found> {
         let mut found = Vec::new();
         if let Needle::Offsets(places) = &mut needle {

@@ -102,6 +102,14 @@ pub fn declare(types: &dyn TypeSource, id: TypeId, name: &str) -> Result<String,
     Ok(Writer::new(types, false).written(id, name, -1, 0)?.text(Offsets::No))
 }
 
+/// The same with a struct, union or enum that has no name spelled out, as gdb lists variables.
+///
+/// # Errors
+/// When the type is damaged.
+pub fn declare_spelled(types: &dyn TypeSource, id: TypeId, name: &str) -> Result<String, TypeError> {
+    Ok(Writer::new(types, false).written(id, name, 0, 0)?.text(Offsets::No))
+}
+
 /// What `whatis` prints behind `type = `. Where a type was named, and not a value's asked for, one typedef
 /// is looked through.
 ///

@@ -203,7 +203,9 @@ impl Evaluator<'_> {
         match named {
             Named::Variable(ty, place) => Ok(Value::at(ty, place)),
             Named::Function(ty, address) => Ok(Value::in_memory(ty, address)),
-            Named::Bare { address, code: true } => Ok(Value::in_memory(self.bare(true), address)),
+            Named::Bare { address, code: true, function } => {
+                Ok(Value::in_memory(function.unwrap_or_else(|| self.bare(true)), address))
+            }
             Named::Bare { code: false, .. } => {
                 refuse(format!("'{name}' has unknown type; cast it to its declared type"))
             }
@@ -236,7 +238,7 @@ impl Evaluator<'_> {
             _ => return Ok(None),
         };
         Ok(match named {
-            Named::Bare { address, code: false } => Some(address),
+            Named::Bare { address, code: false, .. } => Some(address),
             _ => None,
         })
     }

@@ -242,7 +242,7 @@ impl World {
         let function = Function { result: int, parameters, variadic: false, prototyped: true };
         let function = self.make(Type::Function(function));
         self.names.insert("fun", Named::Function(function, RuntimeAddr(BASE + 0x800)));
-        let bare = |code| Named::Bare { address: RuntimeAddr(BASE + 0x10), code };
+        let bare = |code| Named::Bare { address: RuntimeAddr(BASE + 0x10), code, function: None };
         self.names.extend([("bare_data", bare(false)), ("bare_code", bare(true))]);
     }
 

@@ -7,6 +7,7 @@
 mod input;
 mod paint;
 mod scripts;
+mod work;
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
@@ -45,6 +46,9 @@ pub(crate) struct Repl<'s, 'd> {
 impl<'s, 'd> Repl<'s, 'd> {
     /// `json`: one object a line for each command.
     pub(crate) fn new(session: &'s mut Session<'d>, json: bool, batch: bool) -> Self {
+        if !json {
+            session.listen(work::bar());
+        }
         Self { session, out: Out::new(json), batch, failed: false, lost: false, nested: 0 }
     }
 

@@ -181,7 +181,12 @@ impl<'d> Describer<'_, 'd> {
                 text.push_str(", and ");
             }
             let before = rest.len();
-            let words = self.piece(name, &mut rest, address)?;
+            let start = rest;
+            let mut words = self.piece(name, &mut rest, address)?;
+            if words.is_some() && !at_piece(&rest) {
+                // gdb calls that corrupted and ends.
+                (words, rest) = (None, start);
+            }
             let known = words.is_some();
             if let Some(words) = words {
                 text.push_str(&words);

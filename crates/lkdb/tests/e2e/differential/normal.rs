@@ -3,9 +3,13 @@
 
 use super::debuggers::Question;
 
+/// Where lkdb says how to get sources that are not there, which gdb does not.
+const HINT: &str = "Sources: `lkdb kernel fetch' gets ";
+
 /// An answer without the number of the value history, and without blanks at the ends of its lines.
 pub(super) fn text(question: &Question, answer: &str) -> String {
-    let mut lines: Vec<String> = answer.lines().map(|line| history(line.trim_end()).to_owned()).collect();
+    let lines = answer.lines().map(|line| history(line.trim_end()).to_owned());
+    let mut lines: Vec<String> = lines.filter(|line| !line.starts_with(HINT)).collect();
     if question.row == "x/i" || question.row.starts_with("disassemble") {
         lines = lines.iter().map(|line| instruction(line)).collect();
     }

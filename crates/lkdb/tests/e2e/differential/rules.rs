@@ -17,7 +17,7 @@ pub(super) struct Rule {
 
 /// All of them; what costs no question comes first.
 pub(super) const RULES: &[Rule] =
-    &[SILENCE, ADA, GIVES_UP, HISTORY, PLACES, OUTSIDE, DECLARATIONS, ENUMERATORS, NAMESAKES];
+    &[SILENCE, ADA, GIVES_UP, HISTORY, PLACES, OUTSIDE, DECLARATIONS, ENUMERATORS, NAMESAKES, ARRAYS];
 
 const SILENCE: Rule = Rule {
     name: "a listing that is not there",
@@ -38,13 +38,13 @@ const ADA: Rule = Rule {
 
 const GIVES_UP: Rule = Rule {
     name: "gdb ends in the middle",
-    reason: "at a range of no length behind a function's last instruction gdb finds no function, says so, and \
-        leaves out the rest of the variables. lkdb goes on",
+    reason: "at a range of no length behind a function's last instruction gdb finds no function, and at a register that \
+        is followed by anything else it calls an expression corrupted; then it leaves out the rest. lkdb goes on",
     allows: |case| {
-        let Some((said, error)) = case.gdb.rsplit_once("No function found for block for symbol \"") else {
-            return false;
-        };
-        case.question.row == "info scope" && error.ends_with("\".") && case.lkdb.starts_with(said)
+        let (before, last) = case.gdb.rsplit_once('\n').unwrap_or_default();
+        let ends = ["No function found for block for symbol \"", "Corrupted DWARF2 expression for \""];
+        let gives_up = ends.iter().any(|end| last.contains(end)) && last.ends_with("\".");
+        case.question.row == "info scope" && gives_up && case.lkdb.starts_with(before)
     },
 };
 
@@ -96,7 +96,9 @@ const DECLARATIONS: Rule = Rule {
     allows: |case| {
         let name = case.name();
         let Some(ours) = case.other(&format!("info line {name}")) else { return false };
-        let lines: BTreeSet<&str> = ours.lines().collect();
+        let mut lines: Vec<&str> = ours.lines().collect();
+        lines.sort_by_key(|line| place_of(line));
+        lines.dedup();
         let places: Vec<(&str, &str)> = lines.iter().filter_map(|line| place_of(line)).collect();
         let known = |(line, (file, number)): (&&str, &(&str, &str))| {
             let symbol = format!("gdb.lookup_global_symbol('{name}') or gdb.lookup_static_symbol('{name}')");
@@ -147,6 +149,36 @@ const NAMESAKES: Rule = Rule {
                     case.ask_alike(&case.question.text.replacen(name, address, 1)) == case.lkdb
                 }
                 _ => false,
+            }
+    },
+};
+
+const ARRAYS: Rule = Rule {
+    name: "arrays that a declaration leaves open",
+    reason: "of `extern struct s a[]` and `struct s a[2]` in one unit gdb 13 takes the declaration: it knows no \
+        length, and prints an address. The symbol table says how long it is, and asked for that many elements \
+        gdb gives lkdb's answer",
+    allows: |case| {
+        let name = case.name();
+        let Some(ours) = case.other(&format!("whatis {name}")) else { return false };
+        let length = ours.strip_suffix(']').and_then(|ours| ours.rsplit_once('['));
+        let Some((element, length)) = length else { return false };
+        let Ok(count) = length.parse::<u64>() else { return false };
+        let said = case.ask(&[
+            format!("whatis {name}"),
+            format!("info symbol (char *)&{name} + {count} * sizeof({name}[0]) - 1"),
+            format!("info symbol (char *)&{name} + {count} * sizeof({name}[0])"),
+        ]);
+        let whole = said[1].starts_with(&format!("{name} + ")) && !said[2].starts_with(&format!("{name} + "));
+        let open = said[0] == format!("{element}[]");
+        let elements = || case.ask_alike(&case.question.text.replacen(name, &format!("*{name}@{count}"), 1));
+        open && whole
+            && match case.question.row {
+                _ if case.question.text.contains('&') => {
+                    case.lkdb == case.gdb.replacen("[]", &format!("[{count}]"), 1)
+                }
+                "whatis" | "ptype" => case.lkdb == case.gdb.replacen("[]", &format!("[{count}]"), 1),
+                _ => elements() == case.lkdb,
             }
     },
 };
