@@ -61,7 +61,7 @@ fn cpus(context: &dyn Context) -> Result<u64, Error> {
 /// Where a variable of the kernel's is.
 pub(crate) fn variable(context: &dyn Context, name: &str) -> Result<RuntimeAddr, Error> {
     match context.global(name)? {
-        Named::Variable(_, Place::Memory(address)) | Named::Bare { address, code: false } => Ok(address),
+        Named::Variable(_, Place::Memory(address)) | Named::Bare { address, code: false, .. } => Ok(address),
         _ => Err(Error::NoSymbol(name.to_owned())),
     }
 }

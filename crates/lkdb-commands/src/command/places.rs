@@ -90,9 +90,14 @@ fn line_of(session: &Session<'_>, place: &Place) -> LineOf {
     match (&name, span) {
         (None, _) => {
             text.plain("No line number information available");
-            if let Some(address) = place.runs_at {
-                text.plain(" for address ");
-                put_address(session, &mut text, address);
+            match place.runs_at {
+                Some(address) if address.0 != 0 => {
+                    text.plain(" for address ");
+                    put_address(session, &mut text, address);
+                }
+                _ => {
+                    text.plain(".");
+                }
             }
             text.plain("\n");
         }

@@ -124,7 +124,10 @@ struct Memory(Examined);
 
 impl Layout for Memory {
     fn lay_out(&self, page: &mut Page) {
-        for line in &self.0.lines {
+        for (at, line) in self.0.lines.iter().enumerate() {
+            if at > 0 {
+                page.plain("\n");
+            }
             page.plain(line.mark).put(Style::Address, &line.address);
             if let Some(symbol) = &line.symbol {
                 page.plain(" <").put(Style::Function, symbol).plain(">");
@@ -133,11 +136,12 @@ impl Layout for Memory {
             for unit in &line.units {
                 page.plain("\t").plain(unit);
             }
-            page.plain("\n");
         }
+        // On the line that could not be ended, as in gdb.
         if let Some(error) = &self.0.error {
-            page.put(Style::Warning, error).plain("\n");
+            page.plain("\t").put(Style::Warning, error);
         }
+        page.plain("\n");
     }
 }
 
