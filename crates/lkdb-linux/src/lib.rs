@@ -6,6 +6,8 @@
 
 mod per_cpu;
 mod task;
+#[cfg(test)]
+mod tests;
 
 pub use per_cpu::Area;
 pub use task::{NoTask, Task, running};

@@ -46,7 +46,7 @@ fn current(context: &dyn Context) -> Result<RuntimeAddr, Error> {
     // and again from v6.15 on: "x86/percpu: Move current_task to percpu hot section".
     match variable(context, "pcpu_hot") {
         Ok(hot) => match value(context, &format!("&((struct pcpu_hot *) {:#x})->current_task", hot.0)) {
-            Ok(member) => number(context, &member).map(RuntimeAddr),
+            Ok(address) => number(context, &address).map(RuntimeAddr),
             Err(Error::NoMember(_)) => variable(context, "current_task"),
             Err(error) => Err(error),
         },

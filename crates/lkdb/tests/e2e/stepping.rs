@@ -185,11 +185,51 @@ fn under_load(nexts: usize, finishes: usize) {
 
 #[test]
 fn next_and_finish_stay_with_their_task() {
-    under_load(40, 12);
+    under_load(200, 50);
+}
+
+/// Where a debugger says that it stands after each of `count` steps from a function on: function and line.
+fn walk(lkdb: &Lkdb, debugger: &[&str], commands: &[&str]) -> Vec<String> {
+    let machine = ["--smp", "1", "--append", "quiet rdinit=/bin/uname"];
+    let (program, gdb) = debugger.split_at(1);
+    let mut arguments = [program, &machine, gdb, &["-batch"]].concat();
+    arguments.extend(commands.iter().flat_map(|command| ["-ex", *command]));
+    let said = lkdb.ok(&arguments);
+    let (_, said) = said.split_once("@ start\n").unwrap_or_else(|| panic!("{said}"));
+    let frame = |place: &str| {
+        // Addresses are each machine's own, and paths each debugger's.
+        let words = place.lines().filter_map(|line| {
+            let line = line.split('\t').find(|word| !word.starts_with("0x")).unwrap_or_default();
+            let line = line.split(" (").next().unwrap_or_default();
+            Some(line.rsplit(" in ").next()?.to_owned()).filter(|line| !line.is_empty())
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    said.split("@\n").map(frame).collect()
 }
 
 #[test]
-#[ignore = "slow: the whole count"]
-fn next_and_finish_stay_with_their_task_two_hundred_and_fifty_times() {
-    under_load(200, 50);
+fn step_and_until_end_where_gdbs_do() {
+    let lkdb = Lkdb::new();
+    let mark = "echo @\\n";
+    let mut commands = vec!["break do_filp_open", "continue", "delete", "echo @ start\\n"];
+    commands.extend(["step", mark].repeat(40));
+    commands.extend(["until", mark].repeat(10));
+    commands.extend([
+        "advance vfs_open",
+        mark,
+        "step 3",
+        mark,
+        "next 2",
+        mark,
+        "stepi 4",
+        mark,
+        "nexti 4",
+        mark,
+    ]);
+    let ours = walk(&lkdb, &["debug"], &commands);
+    let gdbs = walk(&lkdb, &["gdb", "--", "-nx"], &commands);
+    let differ: Vec<_> = ours.iter().zip(&gdbs).filter(|(one, other)| one != other).collect();
+    println!("{} of {} steps end elsewhere than gdb's", differ.len(), gdbs.len());
+    assert!(differ.is_empty() && ours.len() == gdbs.len(), "{differ:#?}\n{ours:#?}\n{gdbs:#?}");
 }
