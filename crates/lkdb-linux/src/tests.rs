@@ -106,7 +106,7 @@ impl Context for Kernel {
     fn named(&self, name: &str) -> Result<Named, Error> {
         let address = self.names.get(name).copied().map(RuntimeAddr);
         address
-            .map(|address| Named::Bare { address, code: false })
+            .map(|address| Named::Bare { address, code: false, function: None })
             .ok_or_else(|| Error::NoSymbol(name.to_owned()))
     }
 
