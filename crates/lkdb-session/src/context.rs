@@ -197,6 +197,7 @@ impl<'d> Session<'d> {
         }
         let Some(declared) = dwarf.declaration(&unit, &entry).map_err(damaged)? else { return Ok(None) };
         let ty = dwarf.type_id_of(&unit, &entry).map_err(damaged)?;
+        let ty = self.symbols().type_of_variable(ty);
         let DeclarationKind::Variable(location) = &declared.kind else { return Ok(None) };
         let size = self.symbols().size(ty).unwrap_or(8);
         Ok(self.place_of(object, declared.name, location, size).map(|place| Meaning::Variable(ty, place)))

@@ -139,7 +139,7 @@ impl Layout for Memory {
         }
         // On the line that could not be ended, as in gdb.
         if let Some(error) = &self.0.error {
-            page.plain("\t").put(Style::Warning, error);
+            page.put(Style::Warning, error);
         }
         page.plain("\n");
     }

@@ -236,7 +236,7 @@ fn declaration(session: &Session<'_>, object: &Object<'_>, entry: &Entry<'_>) ->
                 own
             } else {
                 let (unit, entry) = dwarf.entry(die).ok()?;
-                dwarf.type_id_of(&unit, &entry).ok()?
+                types.type_of_variable(dwarf.type_id_of(&unit, &entry).ok()?)
             };
             let linkage = if entry.external { "" } else { "static " };
             let declared = declare_spelled(types, ty, entry.name).ok()?;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::Symbols;
 use crate::btf::Btf;
 use crate::names::{Extent, Kinds};
-use crate::types::{CompositeKind, ObjectId, Type, TypeError, TypeId, TypeSource};
+use crate::types::{Base, CompositeKind, Encoding, ObjectId, Type, TypeError, TypeId, TypeSource};
 
 /// Declarations asked about so far, with what defines them. Some thousands in a long session: few bytes each.
 pub(super) type Definitions = RefCell<HashMap<TypeId, TypeId>>;
@@ -19,6 +19,18 @@ impl<'d> Symbols<'d> {
         let object = self.object(id)?;
         let kernel = self.kernel().filter(|kernel| kernel.id != id).and_then(|kernel| kernel.btf(None));
         object.btf(kernel)
+    }
+
+    /// The type of a variable whose debug info says `id`: with little debug info (`-g1`) it says none, which gdb takes
+    /// for `int`.
+    #[must_use]
+    pub fn type_of_variable(&self, id: TypeId) -> TypeId {
+        match id {
+            TypeId::Void => {
+                self.made.make(Type::Base(Base { name: "int".into(), size: 4, encoding: Encoding::Signed }))
+            }
+            id => id,
+        }
     }
 
     fn read(&self, id: TypeId) -> Result<Type, TypeError> {

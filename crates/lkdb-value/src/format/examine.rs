@@ -142,6 +142,9 @@ impl Examine {
         };
         let (examined, next) = run.lines(from, count.min(MOST_UNITS));
         self.next = Some(if spec.count.is_some_and(|count| count < 0) { from } else { next });
+        if examined.error.is_some() {
+            return examined;
+        }
         self.letter = letter;
         self.size = if letter == Letter::Text { Some(Size::Byte) } else { size };
         examined
