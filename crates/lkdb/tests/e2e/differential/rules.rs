@@ -16,8 +16,19 @@ pub(super) struct Rule {
 }
 
 /// All of them; what costs no question comes first.
-pub(super) const RULES: &[Rule] =
-    &[SILENCE, ADA, GIVES_UP, HISTORY, PLACES, OUTSIDE, DECLARATIONS, ENUMERATORS, NAMESAKES, ARRAYS];
+pub(super) const RULES: &[Rule] = &[
+    SILENCE,
+    ADA,
+    GIVES_UP,
+    HISTORY,
+    PLACES,
+    OUTSIDE,
+    DECLARATIONS,
+    ENUMERATORS,
+    NAMESAKES,
+    ARRAYS,
+    NO_CODE,
+];
 
 const SILENCE: Rule = Rule {
     name: "a listing that is not there",
@@ -80,7 +91,7 @@ const OUTSIDE: Rule = Rule {
     allows: |case| {
         let Some(place) = case.question.text.strip_prefix("info scope ") else { return false };
         let line = case.ask(&[format!("info line {place}")]).concat();
-        let address = line.split_once(" starts at address ").and_then(|(_, rest)| rest.split(' ').next());
+        let address = line.split_once(" address ").and_then(|(_, rest)| rest.split_whitespace().next());
         let Some(address) = place.strip_prefix('*').or(address) else { return false };
         let at = case.ask(&[format!("list *{address}")]).concat();
         at.starts_with(&format!("{address} is at "))
@@ -180,6 +191,29 @@ const ARRAYS: Rule = Rule {
                 "whatis" | "ptype" => case.lkdb == case.gdb.replacen("[]", &format!("[{count}]"), 1),
                 _ => elements() == case.lkdb,
             }
+    },
+};
+
+const NO_CODE: Rule = Rule {
+    name: "declarations of a unit without code",
+    reason: "gdb reads no line table for a unit without code, and so puts what its headers declare into the unit's own \
+        file, of which it knows no line. lkdb names the header",
+    allows: |case| {
+        let is_file = |line: &&str| line.starts_with("File ") && line.ends_with(':');
+        let files = |text: &str| -> BTreeSet<String> {
+            let named = text.lines().filter(is_file).map(|line| line[5..line.len() - 1].to_owned());
+            named.collect()
+        };
+        let rest = |text: &str| text.lines().filter(|line| !is_file(line)).collect::<Vec<_>>().join("\n");
+        let (theirs, ours) = (files(case.gdb), files(case.lkdb));
+        let without_code = |file: &&String| {
+            let said = case.ask(&[format!("info line {file}:1")]).concat();
+            said == format!("Line number 1 is out of range for \"{file}\".")
+        };
+        case.question.row.starts_with("info ")
+            && theirs != ours
+            && rest(case.gdb) == rest(case.lkdb)
+            && theirs.difference(&ours).collect::<Vec<_>>().iter().all(without_code)
     },
 };
 
