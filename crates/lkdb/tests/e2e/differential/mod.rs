@@ -139,6 +139,7 @@ fn a_vmlinux_is_answered_as_gdb_does() {
 }
 
 #[test]
+#[ignore = "slow: three modules more"]
 fn modules_are_answered_as_gdb_does() {
     let mut all = Vec::new();
     walk(&kernel_file("debug_modules").join("kernel"), &mut all);

@@ -51,7 +51,9 @@ impl Names {
             };
             let symbol = Symbol { name: name.to_owned(), address, size };
             match kind {
-                "T" | "t" | "W" => self.functions.push(symbol),
+                // At the first addresses of a relocatable file gdb reads its notes, which lie at 0 as well.
+                "T" | "t" | "W" if address >= 0x100 => self.functions.push(symbol),
+                "T" | "t" | "W" => {}
                 "A" | "a" | "U" => {}
                 _ => self.objects.push(symbol),
             }
