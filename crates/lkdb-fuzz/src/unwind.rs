@@ -10,7 +10,8 @@ use lkdb_unwind::{
 
 /// Where the bytes of a target lie, as code and as stack.
 const START: u64 = 0xffff_ffff_8100_0000;
-const LAYOUTS: [Layout; 3] = [Layout::End { ends: true }, Layout::SignalAndEnd, Layout::Typed];
+const LAYOUTS: [Layout; 4] =
+    [Layout::End { ends: true }, Layout::SignalAndEnd, Layout::Typed, Layout::TypedWithAx];
 
 /// ORC tables: a count of entries in two bytes, then the addresses, then the entries.
 pub fn orc(data: &[u8]) {

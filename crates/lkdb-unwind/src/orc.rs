@@ -1,4 +1,4 @@
-//! ORC, Linux's own unwind tables for x86-64, in its three layouts.
+//! ORC, Linux's own unwind tables for x86-64, in its four layouts.
 //!
 //! `.orc_unwind_ip` holds a 32-bit distance from each of its own entries to a code address, in order;
 //! `.orc_unwind` a 6-byte `struct orc_entry` for each, which is true up to the next. Facts from
@@ -11,7 +11,15 @@
 //! | fb799447ae29 (6.4) | | `type` | `type` | `type` | `signal` |
 //!
 //! `type` is CALL 0, REGS 1, REGS_PARTIAL 2 in the first two; UNDEFINED 0, END_OF_STACK 1, CALL 2, REGS 3,
-//! REGS_PARTIAL 4 in the last. Nothing in the file says which it is (`.orc_header` holds but a hash of the header's
+//! REGS_PARTIAL 4 in the last. Newer kernels know AX as well and number `sp_reg` and `bp_reg` anew, as the
+//! header of 7.2 has it (6.12 is still of the old kind), without a trace of it elsewhere:
+//!
+//! | | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 |
+//! | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+//! | before | PREV_SP | DX | DI | BP | SP | R10 | R13 | BP_INDIRECT | SP_INDIRECT | |
+//! | since | AX | DX | SP | BP | DI | R10 | R13 | PREV_SP | SP_INDIRECT | BP_INDIRECT |
+//!
+//! Nothing in the file says which it is (`.orc_header` holds but a hash of the header's
 //! text), so [`Layout::detect`] goes by what the entries of a whole kernel say. A module's few entries
 //! cannot tell; they have their kernel's layout.
 
@@ -39,6 +47,27 @@ pub enum Layout {
     SignalAndEnd,
     /// With `signal`, and ends told by `type`.
     Typed,
+    /// The same with AX among the registers, and other numbers for them.
+    TypedWithAx,
+}
+
+/// What an address is based on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Base {
+    /// None.
+    Undefined,
+    /// The CFA.
+    PreviousStack,
+    /// A register with an offset.
+    Offset(u16),
+    /// A register alone.
+    Plain(u16),
+    /// What the frame pointer with an offset points to.
+    AtFramePointer,
+    /// What the stack pointer points to, with an offset.
+    AtStackPointer,
+    /// A number that means nothing.
+    Unknown,
 }
 
 /// The fields of an entry, in whichever layout.
@@ -83,16 +112,19 @@ impl Layout {
         // Nearly all entries are of calls. Read as the older layouts these would all be REGS_PARTIAL.
         let step = (count / 256).max(1);
         let based = (0..count).step_by(step).filter_map(|index| Entry::at(entries, index));
-        let (mut typed, mut all) = (0, 0);
+        let (mut typed, mut all, mut with_ax) = (0, 0, 0_usize);
         for entry in based.filter(|entry| entry.bits(0, 4) != 0) {
             all += 1;
             typed += usize::from(entry.bits(8, 3) == 2);
+            // Nearly all are based on the stack pointer: 3 if AX is known, else 5. Neither number's other
+            // meaning, DI, is ever seen in C code.
+            with_ax += usize::from(entry.bits(0, 4) == 3);
         }
         if all == 0 {
             return None;
         }
         if typed * 2 > all {
-            return Some(Self::Typed);
+            return Some(if with_ax * 2 > all { Self::TypedWithAx } else { Self::Typed });
         }
         // Bit 11 was first `end`. With a base, bit 10 is `signal`; without, `end`.
         for index in 0..count.min(MOST) {
@@ -107,9 +139,32 @@ impl Layout {
         Some(Self::End { ends: false })
     }
 
+    /// What a register's number means.
+    fn base(self, number: u16) -> Base {
+        let with_ax = self == Self::TypedWithAx;
+        match number {
+            0 => Base::Undefined,
+            1 if with_ax => Base::Plain(RAX),
+            1 => Base::PreviousStack,
+            2 => Base::Plain(RDX),
+            3 if with_ax => Base::Offset(RSP),
+            3 => Base::Plain(RDI),
+            4 => Base::Offset(RBP),
+            5 if with_ax => Base::Plain(RDI),
+            5 => Base::Offset(RSP),
+            6 => Base::Plain(R10),
+            7 => Base::Plain(R13),
+            8 if with_ax => Base::PreviousStack,
+            8 => Base::AtFramePointer,
+            9 => Base::AtStackPointer,
+            10 if with_ax => Base::AtFramePointer,
+            _ => Base::Unknown,
+        }
+    }
+
     /// The type, and whether what is found is an interrupted instruction.
     fn read(self, entry: Entry) -> (Kind, bool) {
-        if self == Self::Typed {
+        if matches!(self, Self::Typed | Self::TypedWithAx) {
             let kind = match entry.bits(8, 3) {
                 1 => Kind::Outermost,
                 2 => Kind::Call,
@@ -138,6 +193,11 @@ impl Layout {
 }
 
 /// DWARF numbers of what ORC bases addresses on.
+const RAX: u16 = 0;
+const RDX: u16 = 1;
+const RDI: u16 = 5;
+const R10: u16 = 10;
+const R13: u16 = 13;
 const RBP: u16 = 6;
 const RSP: u16 = 7;
 const RIP: u16 = 16;
@@ -226,24 +286,20 @@ impl<'d> Orc<'d> {
             Kind::Call => None,
         };
         let offset = i64::from(entry.sp_offset);
-        let cfa = match entry.bits(0, 4) {
-            2 => CfaRule::Register(1, 0),
-            3 => CfaRule::Register(5, 0),
-            4 => CfaRule::Register(RBP, offset),
-            5 => CfaRule::Register(RSP, offset),
-            6 => CfaRule::Register(10, 0),
-            7 => CfaRule::Register(13, 0),
-            8 => CfaRule::AtRegister { register: RBP, before: offset, after: 0 },
-            9 => CfaRule::AtRegister { register: RSP, before: 0, after: offset },
-            _ => return Row::Undefined,
+        let cfa = match self.layout.base(entry.bits(0, 4)) {
+            Base::Plain(register) => CfaRule::Register(register, 0),
+            Base::Offset(register) => CfaRule::Register(register, offset),
+            Base::AtFramePointer => CfaRule::AtRegister { register: RBP, before: offset, after: 0 },
+            Base::AtStackPointer => CfaRule::AtRegister { register: RSP, before: 0, after: offset },
+            Base::Undefined | Base::PreviousStack | Base::Unknown => return Row::Undefined,
         };
         if let Some(full) = full {
             return Row::Saved { at: cfa, full };
         }
-        let frame_pointer = match entry.bits(4, 4) {
-            0 => Rule::SameValue,
-            1 => Rule::AtCfa(entry.bp_offset.into()),
-            4 => Rule::AtRegister(RBP, entry.bp_offset.into()),
+        let frame_pointer = match self.layout.base(entry.bits(4, 4)) {
+            Base::Undefined => Rule::SameValue,
+            Base::PreviousStack => Rule::AtCfa(entry.bp_offset.into()),
+            Base::Offset(RBP) => Rule::AtRegister(RBP, entry.bp_offset.into()),
             _ => Rule::Unknown,
         };
         Row::Call(Call {

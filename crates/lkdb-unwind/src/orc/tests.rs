@@ -76,6 +76,10 @@ fn a_kernels_entries_tell_their_layout() {
     assert_eq!(with(0x800), Some(Layout::SignalAndEnd));
     assert_eq!(with(0), Some(Layout::End { ends: false }));
     assert_eq!(Layout::detect(&table(&[(0, 8, 0, 0x205), (1, 0, 0, 0)]).1), Some(Layout::Typed));
+    assert_eq!(
+        Layout::detect(&table(&[(0, 8, 0, 0x203), (1, 16, -16, 0x283), (2, 0, 0, 0)]).1),
+        Some(Layout::TypedWithAx)
+    );
     assert_eq!(Layout::detect(&[]), None);
     assert_eq!(Layout::detect(&[0; 60]), None);
 }
@@ -91,6 +95,19 @@ fn indirect_bases_are_read_at_the_right_place() {
     assert_eq!(rule(6), CfaRule::Register(10, 0));
 }
 
+#[test]
+fn registers_have_other_numbers_since_ax_is_one() {
+    let row = |fields| match row(&[(0, 24, -16, fields)], Layout::TypedWithAx, 0) {
+        Some(Row::Call(call)) => (call.cfa, call.rules[0].1.clone()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(row(0x283), (CfaRule::Register(7, 24), Rule::AtCfa(-16)));
+    assert_eq!(row(0x201), (CfaRule::Register(0, 0), Rule::SameValue));
+    assert_eq!(row(0x205), (CfaRule::Register(5, 0), Rule::SameValue));
+    assert_eq!(row(0x24a).0, CfaRule::AtRegister { register: 6, before: 24, after: 0 });
+    assert_eq!(row(0x246), (CfaRule::Register(10, 0), Rule::AtRegister(6, -16)));
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(
@@ -100,7 +117,7 @@ proptest! {
         address: u64,
     ) {
         let _ = Layout::detect(&entries);
-        for layout in [END, Layout::SignalAndEnd, Layout::Typed] {
+        for layout in [END, Layout::SignalAndEnd, Layout::Typed, Layout::TypedWithAx] {
             if let Some(orc) = Orc::new(&ips, LinkAddr(at), &entries, layout) {
                 let _ = orc.row(LinkAddr(address));
             }
