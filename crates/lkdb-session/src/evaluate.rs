@@ -45,7 +45,7 @@ impl Session<'_> {
         let signed = match &*bare.ty {
             Type::Base(base) => matches!(base.encoding, Encoding::Signed | Encoding::SignedChar),
             Type::Enum(one) => one.signed,
-            Type::Pointer { .. } => false,
+            Type::Pointer { .. } | Type::Flags(_) => false,
             Type::Array { .. } | Type::Function(_) => {
                 return Ok(i128::from(address_in(value, self)?.0));
             }

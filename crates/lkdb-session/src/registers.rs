@@ -4,7 +4,7 @@
 //! the CPU's. Which names there are is in the target's description and the architecture's table.
 
 use lkdb_base::Arch;
-use lkdb_symbols::types::{Base, Encoding, Function, Type};
+use lkdb_symbols::types::{Base, Encoding, FlagField, Flags, Function, Type};
 use lkdb_symbols::{DwarfRegister, Gone, TypeId, TypeSource as _};
 use lkdb_unwind::Kept;
 use lkdb_value::{Bytes, Error as ValueError};
@@ -33,21 +33,6 @@ fn part<'n>(arch: &Arch, name: &'n str) -> Part<'n> {
             None => whole(name),
         },
     }
-}
-
-/// What a flags register holds, as gdb shows it: `[ ZF PF ]`. None for other registers.
-#[must_use]
-pub fn flags_text(arch: &Arch, name: &str, value: u64) -> Option<String> {
-    let (_, flags) = arch.flags.filter(|(flags, _)| *flags == name)?;
-    let shown = flags.iter().filter_map(|flag| {
-        let field = value >> flag.bit & ((1 << flag.bits) - 1);
-        match flag.bits {
-            1 => (field == 1).then(|| flag.name.to_owned()),
-            _ => Some(format!("{}={field}", flag.name)),
-        }
-    });
-    let words: Vec<_> = ["[".to_owned()].into_iter().chain(shown).chain(["]".to_owned()]).collect();
-    Some(words.join(" "))
 }
 
 impl Session<'_> {
@@ -88,8 +73,24 @@ impl Session<'_> {
         if let Some(size) = part.size {
             bytes = bytes.into_iter().skip(part.offset).take(size).collect();
         }
-        let ty = self.register_type(arch, &part, bytes.len());
+        let flags = self.flags_of(&part, bytes.len());
+        let ty = flags.unwrap_or_else(|| self.register_type(arch, &part, bytes.len()));
         Some(Ok((ty, bytes.into())))
+    }
+
+    /// The type of a whole register of flags, by the target's description.
+    fn flags_of(&self, part: &Part<'_>, size: usize) -> Option<TypeId> {
+        let live = self.live().ok().filter(|_| part.size.is_none())?;
+        let cpu = live.registers(live.selected()).ok()?;
+        let flags = cpu.layout().find(part.name)?.flags.as_deref()?;
+        let field = |(name, bit, bits): &(String, u32, u32)| FlagField {
+            name: name.as_str().into(),
+            bit: *bit,
+            bits: *bits,
+        };
+        let fields = flags.fields.iter().map(field).collect();
+        let flags = Flags { name: flags.name.as_str().into(), size: size as u64, fields };
+        Some(self.symbols().make(Type::Flags(flags)))
     }
 
     /// gdb's types: code and data pointers for the registers that are such, whole numbers for the others.
@@ -202,13 +203,6 @@ mod tests {
     use lkdb_base::arch::X86_64;
 
     use super::*;
-
-    #[test]
-    fn flags_are_named() {
-        assert_eq!(flags_text(&X86_64, "eflags", 0x46).as_deref(), Some("[ IOPL=0 ZF PF ]"));
-        assert_eq!(flags_text(&X86_64, "eflags", 0x0).as_deref(), Some("[ IOPL=0 ]"));
-        assert_eq!(flags_text(&X86_64, "rip", 0x46), None);
-    }
 
     #[test]
     fn names_lead_to_registers_and_parts_of_them() {

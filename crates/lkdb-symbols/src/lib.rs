@@ -10,6 +10,7 @@ pub mod index;
 pub mod names;
 pub mod object;
 pub mod place;
+mod relocate;
 mod relocation;
 mod start;
 mod store;
@@ -17,6 +18,7 @@ pub mod symbols;
 mod symtab;
 pub mod system_map;
 mod table;
+mod tail;
 pub mod types;
 
 pub use btf::Btf;

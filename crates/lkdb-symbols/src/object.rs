@@ -13,10 +13,12 @@ use crate::dwarf::Dwarf;
 use crate::elf::{Elf, Section};
 use crate::index::Index;
 use crate::names::{self, Extent, Kinds, Raw, Units};
+use crate::relocate::relocated;
 use crate::relocation::Layout;
 use crate::store::Store;
 use crate::symtab::MinimalSymbols;
 use crate::table::{Nearest, Symbol};
+use crate::tail::Tails;
 use crate::types::ObjectId;
 
 /// Where an object's link addresses run.
@@ -103,6 +105,7 @@ pub struct Object<'d> {
     btf: OnceCell<Option<Rc<Btf<'d>>>>,
     names: OnceCell<Option<(Raw<'d>, Units)>>,
     index: OnceCell<Rc<Index<'d>>>,
+    tails: RefCell<Tails>,
 }
 
 impl<'d> Object<'d> {
@@ -122,7 +125,13 @@ impl<'d> Object<'d> {
             btf: OnceCell::new(),
             names: OnceCell::new(),
             index: OnceCell::new(),
+            tails: RefCell::default(),
         }
+    }
+
+    /// What is known of its functions' jumps.
+    pub(crate) fn tails(&self) -> &RefCell<Tails> {
+        &self.tails
     }
 
     /// Changes where it runs.
@@ -260,6 +269,21 @@ impl<'d> Object<'d> {
             let start = self.layout.start(section);
             address.0.checked_sub(start.0).is_some_and(|at| at < section.size)
         })
+    }
+
+    /// A section's bytes as they are at its link address, which comes with them: in a relocatable file its
+    /// relocations are applied to a copy. From the file with the code, where there are two. None where there is no
+    /// such section, or it is damaged.
+    #[must_use]
+    pub fn placed(&self, name: &str) -> Option<(LinkAddr, &'d [u8])> {
+        let elf = self.code.as_ref().unwrap_or(&self.elf);
+        let section = elf.section(name)?;
+        let bytes = elf.bytes(&section)?;
+        if !elf.relocatable() {
+            return Some((section.address, bytes));
+        }
+        let made = relocated(elf, &section, bytes).ok()?;
+        Some((Layout::new(elf).start(&section), made.map_or(bytes, |made| self.store.keep(made))))
     }
 
     /// The file's bytes at a link address up to the section's end: code, and data as it is before anything

@@ -60,6 +60,8 @@ pub enum Type {
     Composite(Composite),
     /// An enumeration.
     Enum(Enum),
+    /// A register of flags.
+    Flags(Flags),
     /// Another name.
     Typedef {
         /// The name.
@@ -182,6 +184,28 @@ pub struct Enum {
     pub declaration: bool,
     /// Names and values in the source's order.
     pub values: Rc<[(Rc<str>, i128)]>,
+}
+
+/// A register of flags, as a target describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Flags {
+    /// Its name: `x64_eflags`.
+    pub name: Rc<str>,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its flags and numbers, in the description's order.
+    pub fields: Rc<[FlagField]>,
+}
+
+/// A flag, or a number of some bits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FlagField {
+    /// Empty for bits that mean nothing.
+    pub name: Rc<str>,
+    /// Its lowest bit.
+    pub bit: u32,
+    /// How many bits.
+    pub bits: u32,
 }
 
 /// A qualifier.

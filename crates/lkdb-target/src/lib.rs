@@ -22,7 +22,7 @@ pub use breakpoint::{BreakpointKind, Site};
 pub use error::{Error, Result};
 pub use guest::{Guest, GuestMemory, View};
 pub use memory::Physical;
-pub use registers::{Register, RegisterLayout, Registers};
+pub use registers::{FlagsType, Register, RegisterLayout, Registers};
 pub use run::{Action, Resume, StepMasks, Steps};
 pub use stop::{Stop, Thread};
 pub use stub::{Features, Stub};

@@ -3,6 +3,8 @@
 //! No register is known beforehand: names, sizes and order are the stub's. (A client that assumes them
 //! is what "Remote 'g' packet reply is too long" comes from.)
 
+use std::sync::Arc;
+
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
@@ -24,6 +26,17 @@ pub struct Register {
     pub bits: u32,
     /// Where it starts in the answer to `g`, in bytes.
     pub offset: usize,
+    /// Its flags, if it is a register of such.
+    pub flags: Option<Arc<FlagsType>>,
+}
+
+/// The type of a register of flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlagsType {
+    /// Its name: `x64_eflags`.
+    pub name: String,
+    /// Its fields: name (empty for bits that mean nothing), lowest bit, number of bits. In target.xml's order.
+    pub fields: Vec<(String, u32, u32)>,
 }
 
 impl Register {
@@ -86,10 +99,18 @@ impl RegisterLayout {
         let mut reader = Reader::from_str(text);
         let mut hrefs = Vec::new();
         let mut in_architecture = false;
+        // Types are described before the registers that have them.
+        let mut types: Vec<Arc<FlagsType>> = Vec::new();
+        let mut flags: Option<FlagsType> = None;
         loop {
             match reader.read_event().map_err(|error| broken(&error))? {
                 Event::Start(tag) | Event::Empty(tag) => match tag.local_name().as_ref() {
-                    b"reg" => self.register(&tag, next)?,
+                    b"reg" => self.register(&tag, next, &types)?,
+                    b"flags" => {
+                        let name = attribute(&tag, "id")?.unwrap_or_default();
+                        flags = Some(FlagsType { name, fields: Vec::new() });
+                    }
+                    b"field" => flags.iter_mut().try_for_each(|flags| flags.field(&tag))?,
                     b"include" => hrefs.extend(attribute(&tag, "href")?),
                     b"architecture" => in_architecture = true,
                     _ => {}
@@ -97,14 +118,19 @@ impl RegisterLayout {
                 Event::Text(name) if in_architecture => {
                     self.architecture = Some(String::from_utf8_lossy(&name).trim().to_owned());
                 }
-                Event::End(_) => in_architecture = false,
+                Event::End(tag) => {
+                    in_architecture = false;
+                    if tag.local_name().as_ref() == b"flags" {
+                        types.extend(flags.take().map(Arc::new));
+                    }
+                }
                 Event::Eof => return Ok(hrefs),
                 _ => {}
             }
         }
     }
 
-    fn register(&mut self, tag: &BytesStart<'_>, next: &mut usize) -> Result<()> {
+    fn register(&mut self, tag: &BytesStart<'_>, next: &mut usize, types: &[Arc<FlagsType>]) -> Result<()> {
         let lacks = |what: &str| Error::Description(format!("a register without a usable {what}"));
         let name = attribute(tag, "name")?.ok_or_else(|| lacks("name"))?;
         let bits = attribute(tag, "bitsize")?
@@ -119,7 +145,9 @@ impl RegisterLayout {
             return Err(Error::Description(format!("more than {MOST_REGISTERS} registers")));
         }
         *next = number + 1;
-        self.registers.push(Register { name, number, bits, offset: 0 });
+        let ty = attribute(tag, "type")?;
+        let flags = types.iter().find(|one| Some(&one.name) == ty.as_ref()).cloned();
+        self.registers.push(Register { name, number, bits, offset: 0, flags });
         Ok(())
     }
 
@@ -143,6 +171,18 @@ impl RegisterLayout {
     }
 }
 
+impl FlagsType {
+    /// Takes a field's element. One that makes no sense is no reason to do without registers: it is left out.
+    fn field(&mut self, tag: &BytesStart<'_>) -> Result<()> {
+        let number = |name| Ok::<_, Error>(attribute(tag, name)?.and_then(|text| text.parse::<u32>().ok()));
+        let (Some(start), Some(end)) = (number("start")?, number("end")?) else { return Ok(()) };
+        if start <= end && end < 64 && self.fields.len() < 64 {
+            self.fields.push((attribute(tag, "name")?.unwrap_or_default(), start, end - start + 1));
+        }
+        Ok(())
+    }
+}
+
 fn attribute(tag: &BytesStart<'_>, name: &str) -> Result<Option<String>> {
     let found = tag
         .try_get_attribute(name)
@@ -153,13 +193,13 @@ fn attribute(tag: &BytesStart<'_>, name: &str) -> Result<Option<String>> {
 /// What one CPU's registers held when `g` was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registers {
-    layout: std::sync::Arc<RegisterLayout>,
+    layout: Arc<RegisterLayout>,
     bytes: Vec<Option<u8>>,
 }
 
 impl Registers {
     /// From the answer to `g`: hex digits, `xx` for a byte that is not available.
-    pub(crate) fn parse(layout: std::sync::Arc<RegisterLayout>, answer: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(layout: Arc<RegisterLayout>, answer: &[u8]) -> Option<Self> {
         use crate::packet::hex_digit;
         let mut bytes = Vec::with_capacity(answer.len() / 2);
         for pair in answer.chunks(2) {
@@ -199,12 +239,13 @@ impl Registers {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::sync::Arc;
 
     const MAIN: &str = r#"<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd">
         <target><architecture>i386:x86-64</architecture><xi:include href="core.xml"/>
         <xi:include href="more.xml"/></target>"#;
-    const CORE: &str = r#"<feature name="org.gnu.gdb.i386.core"><reg name="rax" bitsize="64"/>
+    const CORE: &str = r#"<feature name="org.gnu.gdb.i386.core"><flags id="f" size="4"><field name="IOPL"
+        start="12" end="13"/><field name="CF" start="0" end="0"/><field name="bad" start="9" end="70"/></flags>
+        <reg name="rax" bitsize="64"/>
         <reg name="eflags" bitsize="32" type="f"/><reg name="st0" bitsize="80"></reg></feature>"#;
     const MORE: &str = r#"<feature name="x"><reg name="cr3" bitsize="64" regnum="40"/></feature>"#;
 
@@ -223,6 +264,15 @@ mod tests {
             .map(|register| (register.name.as_str(), register.number, register.offset))
             .collect();
         assert_eq!(places, [("rax", 0, 0), ("eflags", 1, 8), ("st0", 2, 12), ("cr3", 40, 22)]);
+    }
+
+    #[test]
+    fn flags_have_names() {
+        let layout = layout();
+        let flags = |name: &str| layout.find(name).unwrap().flags.clone();
+        let fields = vec![("IOPL".to_owned(), 12, 2), ("CF".to_owned(), 0, 1)];
+        assert_eq!(flags("eflags").as_deref(), Some(&FlagsType { name: "f".to_owned(), fields }));
+        assert_eq!(flags("rax"), None);
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub enum Found {
         /// All of them, not only those that the processor saves.
         full: bool,
     },
+    /// Not on the stack: it has left by a jump to the function of the frame before, as call sites tell. Its
+    /// registers are those of its caller.
+    Jumped,
     /// A guess: by the frame pointer, or by what the stack pointer points to.
     Guessed,
 }
@@ -79,6 +82,12 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// It is not on the stack: it was left by a jump.
+    #[must_use]
+    pub fn jumped(&self) -> bool {
+        self.found == Found::Jumped
+    }
+
     /// A register's value.
     ///
     /// # Errors

@@ -223,6 +223,7 @@ impl Build<'_> {
             Type::Base(base) => {
                 Tree::Integer(number(matches!(base.encoding, Encoding::Signed | Encoding::SignedChar)))
             }
+            Type::Flags(_) => Tree::Integer(number(false)),
             Type::Enum(one) => {
                 let number = number(one.signed);
                 Tree::Enumerator(crate::format::enumerator(one, number), number)

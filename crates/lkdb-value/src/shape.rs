@@ -41,6 +41,7 @@ impl Types<'_> {
             Type::Base(base) => base.size.max(1),
             Type::Pointer { size, .. } => *size,
             Type::Enum(one) => one.size.max(1),
+            Type::Flags(one) => one.size.max(1),
             Type::Composite(composite) => {
                 let mut most = 1;
                 for member in composite.members.iter().filter(|member| member.bit_size.is_none()) {

@@ -22,7 +22,7 @@ pub static AARCH64: Arch = Arch {
     paging: None,
     reset_vector: None,
     // R_AARCH64_NONE (both numbers), _ABS64, _ABS32, _ABS16, _PREL64, _PREL32, _PREL16.
-    prologue: Prologue { by_lines: true, frame_setup: |_| 0 },
+    prologue: Prologue { by_lines: true, frame_setup: |_| 0, saves_frame: |_| false },
     vector_registers: &[
         (64, "v0"),
         (65, "v1"),
@@ -71,7 +71,6 @@ pub static AARCH64: Arch = Arch {
     // wfi
     halts: &[&[0x7f, 0x20, 0x03, 0xd5]],
     parts: &PARTS,
-    flags: None,
     debug_registers: 4,
     longest_watch: 8,
     per_cpu_bases: &["TPIDR_EL1"],

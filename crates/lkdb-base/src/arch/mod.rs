@@ -57,8 +57,6 @@ pub struct Arch {
     pub registers: &'static [RegisterFact],
     /// Parts of registers that have names of their own.
     pub parts: &'static [RegisterPart],
-    /// The flags register: its name, and its flags as QEMU's target description has them, in that order.
-    pub flags: Option<(&'static str, &'static [Flag])>,
     /// How many breakpoints and watchpoints its processors can hold: the least that any of them has.
     pub debug_registers: u64,
     /// How many bytes one debug register can watch.
@@ -73,17 +71,6 @@ pub struct Arch {
     pub vector_registers: &'static [(u16, &'static str)],
     /// What its stacks look like.
     pub frames: &'static FrameFacts,
-}
-
-/// A flag, or a field of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flag {
-    /// Its name.
-    pub name: &'static str,
-    /// Its lowest bit.
-    pub bit: u8,
-    /// How many bits it has.
-    pub bits: u8,
 }
 
 /// A part of a register with a name of its own: `eax`, `ah`.
@@ -115,6 +102,8 @@ pub struct Prologue {
     pub by_lines: bool,
     /// How many bytes at the start of a function's code set up its frame; 0 when it sets up none.
     pub frame_setup: fn(&[u8]) -> usize,
+    /// Whether a function's code begins with saving the frame pointer.
+    pub saves_frame: fn(&[u8]) -> bool,
 }
 
 /// What a relocation in a debug section does. `S`, `A` and `P` are the psABIs' letters.

@@ -4,7 +4,7 @@ use super::frames::{
     AcrossCalls, BytePattern, FrameFacts, Mode, Outermost, RegisterFact, Returns, SavedAt, Sleeping, Store,
     SystemCall,
 };
-use super::{Arch, DebugRelocation, Flag, Instructions, Prologue, RegisterPart};
+use super::{Arch, DebugRelocation, Instructions, Prologue, RegisterPart};
 use crate::{RuntimeAddr, paging};
 
 /// x86-64.
@@ -25,7 +25,7 @@ pub static X86_64: Arch = Arch {
     // Intel's manual, volume 3, "First Instruction Executed".
     reset_vector: Some(RuntimeAddr(0xffff_fff0)),
     // R_X86_64_NONE, _64, _PC32, _32, _32S, _PC64.
-    prologue: Prologue { by_lines: false, frame_setup },
+    prologue: Prologue { by_lines: false, frame_setup, saves_frame },
     vector_registers: &[
         (17, "xmm0"),
         (18, "xmm1"),
@@ -64,7 +64,6 @@ pub static X86_64: Arch = Arch {
     // hlt
     halts: &[&[0xf4]],
     parts: &PARTS,
-    flags: Some(("eflags", &FLAGS)),
     debug_registers: 4,
     longest_watch: 8,
     per_cpu_bases: &["gs_base", "k_gs_base"],
@@ -244,6 +243,11 @@ static CALLS: [BytePattern; 10] = [
     like(&[0xff, 0xff, 0, 0, 0, 0, 0], &[0xff, 0x94, 0, 0, 0, 0, 0]),
 ];
 
+/// `endbr64`, if there; `push %rbp`.
+fn saves_frame(code: &[u8]) -> bool {
+    code.strip_prefix(&[0xf3, 0x0f, 0x1e, 0xfa]).unwrap_or(code).starts_with(&[0x55])
+}
+
 /// `endbr64`, if there; `push %rbp`; `mov %rsp,%rbp` in either encoding.
 fn frame_setup(code: &[u8]) -> usize {
     let body = code.strip_prefix(&[0xf3, 0x0f, 0x1e, 0xfa]).unwrap_or(code);
@@ -311,29 +315,4 @@ static PARTS: [RegisterPart; 51] = [
     part("r15d", "r15", 0, 4),
     part("r15w", "r15", 0, 2),
     part("r15l", "r15", 0, 1),
-];
-
-const fn flag(name: &'static str, bit: u8) -> Flag {
-    Flag { name, bit, bits: 1 }
-}
-
-/// Intel SDM, volume 1, figure 3-8.
-static FLAGS: [Flag; 17] = [
-    flag("ID", 21),
-    flag("VIP", 20),
-    flag("VIF", 19),
-    flag("AC", 18),
-    flag("VM", 17),
-    flag("RF", 16),
-    flag("NT", 14),
-    Flag { name: "IOPL", bit: 12, bits: 2 },
-    flag("OF", 11),
-    flag("DF", 10),
-    flag("IF", 9),
-    flag("TF", 8),
-    flag("SF", 7),
-    flag("ZF", 6),
-    flag("AF", 4),
-    flag("PF", 2),
-    flag("CF", 0),
 ];

@@ -31,6 +31,8 @@ struct Facts {
     file: Option<String>,
     line: Option<u32>,
     saved_pc: Option<String>,
+    /// It was left by a jump to the frame before.
+    jumped: bool,
     /// The level of the frame that it is inlined into.
     inlined_into: Option<usize>,
     /// The address of the frame that called it.
@@ -41,6 +43,7 @@ struct Facts {
     /// Where frame bases were before location descriptions: gdb's arithmetic.
     base: Option<String>,
     arguments: Option<Vec<Argument>>,
+    /// Where the caller's stack pointer is, or what it is.
     caller_sp: Option<String>,
     /// Registers of the caller that are on the stack, and where.
     saved: Vec<(&'static str, String)>,
@@ -66,20 +69,38 @@ fn facts(session: &Session<'_>, level: usize) -> Result<Facts> {
     let at = |row: &Row| stack.frames.get(row.physical);
     let address = |frame: Option<&Frame>| frame.and_then(|frame| frame.cfa).map(|cfa| cfa.to_string());
     let own = at(&row);
-    let caller = stack.frames.get(row.physical + 1);
-    let inlined = row.inlined.is_some();
-    // An inlined function has its registers from where its physical frame's are.
-    let unwound = if inlined { own } else { caller };
-    let sp = match own {
-        Some(frame) if inlined => frame.registers.get(arch.frames.stack_pointer),
-        frame => frame.and_then(|frame| frame.cfa).map(|cfa| cfa.0),
+    let (inlined, jumped) = (row.inlined.is_some(), own.is_some_and(Frame::jumped));
+    // What it would return to: what a function jumped to returns, once it does.
+    let caller = match jumped {
+        true => stack.caller_of(row.physical + 1),
+        false => stack.frames.get(row.physical + 1),
     };
-    let saved = arch.registers.iter().filter_map(|fact| match unwound?.registers.held(fact.dwarf)?.at {
-        Kept::Memory(at) => Some((fact.name, at.to_string())),
-        _ => None,
+    // An inlined function has its registers from where its physical frame's are.
+    let (unwound, from) = match inlined {
+        true => (own, row.physical.checked_sub(1).and_then(|inner| stack.frames.get(inner))),
+        false => (caller.filter(|_| !jumped), own),
+    };
+    let pointer = arch.frames.stack_pointer;
+    let sp = match unwound.or(caller) {
+        _ if jumped => own.and_then(|frame| frame.cfa).map(|cfa| cfa.0),
+        Some(frame) => frame.registers.get(pointer),
+        None => own.and_then(|frame| frame.cfa).map(|cfa| cfa.0),
+    };
+    let in_register = inlined && row.physical == 0;
+    let caller_sp = match arch.register(pointer).filter(|_| in_register) {
+        Some(fact) => Some(format!("in {}", fact.name)),
+        None => sp.map(|sp| format!("is {sp:#x}")),
+    };
+    // Only what this frame saved, not what those before it did.
+    let saved = arch.registers.iter().filter(|fact| fact.dwarf != pointer).filter_map(|fact| {
+        let held = unwound?.registers.held(fact.dwarf)?;
+        let own = from.and_then(|frame| frame.registers.held(fact.dwarf));
+        match held.at {
+            Kept::Memory(at) if own != Some(held) => Some((fact.name, at.to_string())),
+            _ => None,
+        }
     });
-    let below = if arch.frames.call_pushes { 16 } else { 0 };
-    let base = own.and_then(|frame| frame.cfa).filter(|_| !inlined);
+    let base = own.filter(|_| !inlined && !jumped).and_then(|frame| session.old_base(frame));
     Ok(Facts {
         level,
         address: address(own),
@@ -89,13 +110,17 @@ fn facts(session: &Session<'_>, level: usize) -> Result<Facts> {
         file: row.line.as_ref().map(|line| line.file.to_string()),
         line: row.line.as_ref().map(|line| line.line),
         saved_pc: caller.map(|caller| caller.pc.address().to_string()),
+        jumped,
         inlined_into: inlined.then_some(level + 1),
-        called_by: outer.filter(|_| !inlined).and_then(|outer| address(at(&outer))),
+        called_by: outer.filter(|_| !inlined).and_then(|outer| {
+            let without_tables = || Some(format!("{:#x}", session.old_base(at(&outer)?)?.wrapping_add(16)));
+            address(at(&outer)).or_else(without_tables)
+        }),
         caller_of: inner.and_then(|inner| address(at(&inner))),
         language: session.language_of(&row),
-        base: base.map(|base| format!("{:#x}", base.0.wrapping_sub(below))),
+        base: base.map(|base| format!("{base:#x}")),
         arguments,
-        caller_sp: sp.map(|sp| format!("{sp:#x}")),
+        caller_sp,
         saved: saved.collect(),
     })
 }
@@ -119,7 +144,9 @@ impl Facts {
 
     fn put_neighbours(&self, page: &mut Page) {
         let mut parts = Vec::new();
-        if let Some(level) = self.inlined_into {
+        if self.jumped {
+            parts.push(" tail call frame".to_owned());
+        } else if let Some(level) = self.inlined_into {
             parts.push(format!(" inlined into frame {level}"));
         } else if let Some(at) = &self.called_by {
             parts.push(format!(" called by frame at {at}"));
@@ -150,7 +177,7 @@ impl Layout for Facts {
             }
         }
         if let Some(sp) = &self.caller_sp {
-            page.plain(format_args!(" Previous frame's sp is {sp}\n"));
+            page.plain(format_args!(" Previous frame's sp {sp}\n"));
         }
         if !self.saved.is_empty() {
             page.plain(" Saved registers:\n ");

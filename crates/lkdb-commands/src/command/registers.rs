@@ -1,7 +1,6 @@
 //! Registers of the selected frame: `info registers`.
 
 use lkdb_session::Session;
-use lkdb_session::registers::flags_text;
 use lkdb_value::format::{Letter, Settings, print, print_within};
 use lkdb_value::{Context, Error as ValueError, Value};
 use serde::Serialize;
@@ -38,7 +37,7 @@ impl Layout for Registers {
         for one in &self.0 {
             page.put(Style::Variable, format_args!("{:<15}", one.name));
             if let Some(raw) = &one.raw {
-                page.plain(format_args!("{raw:<19}"));
+                page.plain(format_args!("{raw:<20}"));
             }
             page.plain(&one.value).plain("\n");
         }
@@ -70,14 +69,9 @@ fn register(session: &Session<'_>, name: &str) -> Result<Register> {
         }
         Err(error) => return Err(error.into()),
     };
-    let number = bytes.iter().take(8).rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
     let value = Value::literal(ty, bytes);
     let settings = Settings::default();
     let raw = print(&value, session, &settings, Some(Letter::Hex))?;
-    let flags = session.arch().and_then(|arch| flags_text(arch, name, number));
-    let value = match flags {
-        Some(flags) => flags,
-        None => print_within(&value, session, &settings)?,
-    };
+    let value = print_within(&value, session, &settings)?;
     Ok(Register { name: name.to_owned(), raw: Some(raw), value })
 }

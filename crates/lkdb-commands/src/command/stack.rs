@@ -1,6 +1,7 @@
 //! Call stacks: `backtrace`, `frame`, `up`, `down`.
 
 use lkdb_session::Session;
+use lkdb_session::frames::{End, Found, Frame};
 use serde::Serialize;
 
 use super::frame_line::{FrameLine, SourceLine};
@@ -48,14 +49,17 @@ fn backtrace(session: &mut Session<'_>, arguments: &str) -> Result {
         _ => 0,
     };
     let more = stack.rows.len() > wanted;
-    let end = stack.end.as_ref().filter(|_| !more).and_then(broken);
+    let ends = stack.end.as_ref().filter(|_| !more);
     let mut frames = Vec::new();
     for (level, row) in stack.rows.iter().enumerate().skip(from).take(wanted) {
         let line = FrameLine::of(session, level, row);
         let locals = if full { Some(Variables::locals(session, level)?) } else { None };
-        frames.push(Entry { line, locals });
+        let frame = stack.frames.get(row.physical);
+        let interrupted = frame.is_some_and(|frame| matches!(frame.found, Found::Interrupted { .. }));
+        let jumped = frame.is_some_and(Frame::jumped);
+        frames.push(Entry { line, interrupted, jumped, locals });
     }
-    Ok(Box::new(Backtrace { frames, more, end }))
+    Ok(Box::new(Backtrace { frames, more, ends: ends.map(kind), end: ends.and_then(broken) }))
 }
 
 /// The words that ask for locals.
@@ -69,10 +73,21 @@ fn number(session: &Session<'_>, text: &str) -> Result<i64> {
 }
 
 /// Why a stack is not shown to its end; none when it is.
-fn broken(end: &lkdb_session::frames::End) -> Option<String> {
+fn broken(end: &End) -> Option<String> {
     match end {
-        lkdb_session::frames::End::Broken(broken) => Some(broken.to_string()),
+        End::Broken(broken) => Some(broken.to_string()),
         _ => None,
+    }
+}
+
+/// What a stack ends at.
+fn kind(end: &End) -> &'static str {
+    match end {
+        End::UserRegisters(_) => "user registers",
+        End::KernelThread => "kernel thread",
+        End::BootEntry => "boot entry",
+        End::EndOfStack => "end of stack",
+        End::Broken(_) => "broken",
     }
 }
 
@@ -141,6 +156,10 @@ impl Layout for Shown {
 struct Entry {
     #[serde(flatten)]
     line: FrameLine,
+    /// An interrupt or exception came in it: it called nothing.
+    interrupted: bool,
+    /// It is not on the stack: it was left by a jump to the frame before.
+    jumped: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     locals: Option<Variables>,
 }
@@ -151,6 +170,8 @@ struct Backtrace {
     frames: Vec<Entry>,
     /// There are more frames than were asked for.
     more: bool,
+    /// What the stack ends at; none when it was not followed so far.
+    ends: Option<&'static str>,
     /// Why the stack is not shown to its end.
     end: Option<String>,
 }

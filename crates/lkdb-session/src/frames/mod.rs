@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use lkdb_base::RuntimeAddr;
 use lkdb_target::Thread;
-pub use lkdb_unwind::{End, Frame, Kept};
-use lkdb_unwind::{Registers, Stepper};
+use lkdb_unwind::{CodeAddress, Held, Registers, Stepper};
+pub use lkdb_unwind::{End, Found, Frame, Kept};
 
 use crate::linespec::File;
 use crate::{Error, Result, Session};
@@ -38,6 +38,13 @@ pub struct Stack {
 
 impl Stack {
     /// Whether so many rows and the caller of the last are known, or the stack has no more.
+    /// The frame that a physical one returns to: those that were left by jumps are passed over.
+    #[must_use]
+    pub fn caller_of(&self, physical: usize) -> Option<&Frame> {
+        let outer = self.frames.get(physical + 1..)?;
+        outer.iter().find(|frame| !frame.jumped())
+    }
+
     fn reaches(&self, rows: usize) -> bool {
         let last = rows.checked_sub(1).and_then(|last| self.rows.get(last));
         self.end.is_some() || rows == 0 || last.is_some_and(|row| row.physical + 1 < self.frames.len())
@@ -92,11 +99,50 @@ impl<'d> Session<'d> {
             if frame.thunk && !stack.frames.is_empty() {
                 continue;
             }
+            for left in stack.frames.last().map(|inner| self.left_by_jumps(inner, &frame)).unwrap_or_default()
+            {
+                // As gdb: the innermost function that the jump was in stands for all of them.
+                let rows = stack.rows.len();
+                rows::append(&mut stack.rows, self.symbols(), &left, stack.frames.len(), 0);
+                stack.rows.truncate(rows + 1);
+                stack.frames.push(left);
+            }
             let hide = if stack.frames.is_empty() { self.hidden_inlines() } else { 0 };
             rows::append(&mut stack.rows, self.symbols(), &frame, stack.frames.len(), hide);
             stack.frames.push(frame);
         }
         Ok(stack)
+    }
+
+    /// The frames between one and its caller that were left by jumps, innermost first.
+    fn left_by_jumps(&self, inner: &Frame, caller: &Frame) -> Vec<Frame> {
+        let CodeAddress::Return(call) = caller.pc else { return Vec::new() };
+        let jumps = || {
+            let (from, to) =
+                (self.symbols().locate(caller.pc.lookup())?, self.symbols().locate(inner.pc.lookup())?);
+            let object = self.symbols().object(from.object).filter(|_| from.object == to.object)?;
+            let jumps = object.jumps_between(object.link(call)?, to.address).ok()?;
+            Some(jumps.into_iter().filter_map(|behind| object.runtime(behind)).collect())
+        };
+        let frame = |behind: RuntimeAddr| {
+            let mut frame = Frame {
+                pc: CodeAddress::Return(behind),
+                cfa: inner.cfa,
+                found: Found::Jumped,
+                ..caller.clone()
+            };
+            let Ok(frames) = self.live().map(|live| live.arch().frames) else { return frame };
+            let computed = |value| Held { value, at: Kept::Computed };
+            frame.registers.set(frames.program_counter, computed(behind.0));
+            // It had jumped before the function it came to returned.
+            let pushed = if frames.call_pushes { 8 } else { 0 };
+            if let Some(cfa) = inner.cfa {
+                frame.registers.set(frames.stack_pointer, computed(cfa.0.wrapping_sub(pushed)));
+            }
+            frame
+        };
+        let jumps: Vec<RuntimeAddr> = jumps().unwrap_or_default();
+        jumps.into_iter().map(frame).collect()
     }
 
     /// A row of the stack.

@@ -83,7 +83,11 @@ fn described(rows: &mut Vec<Row>, object: &Object<'_>, place: Located, bare: &Ro
     };
     let dwarf = object.dwarf();
     let here = dwarf.and_then(|dwarf| line_at(dwarf, place.address));
-    let mut within_line = here.as_ref().is_none_or(|(_, range)| object.runtime(range.start) != Some(bare.pc));
+    // gdb takes an address for a line's only where a statement begins.
+    let starts = |(line, range): &(Line, Range<LinkAddr>)| {
+        line.statement && object.runtime(range.start) == Some(bare.pc)
+    };
+    let mut within_line = !here.as_ref().is_some_and(starts);
     let mut line = here.map(|(line, _)| line);
     let scopes = dwarf.and_then(|dwarf| dwarf.scopes_at(place.address).ok().flatten());
     if let (Some(scopes), Some(dwarf)) = (&scopes, dwarf) {
@@ -98,8 +102,9 @@ fn described(rows: &mut Vec<Row>, object: &Object<'_>, place: Located, bare: &Ro
                     within_line,
                     ..bare.clone()
                 });
-                within_line = false;
             }
+            // What is inlined stands at a call, entered or not.
+            within_line = false;
             line = call;
         }
     }

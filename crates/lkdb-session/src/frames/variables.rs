@@ -4,7 +4,7 @@
 
 use lkdb_base::LinkAddr;
 use lkdb_symbols::dwarf::{Block, Declaration, DeclarationKind, Dwarf, LocationDescription};
-use lkdb_symbols::types::Type;
+use lkdb_symbols::types::{Base, Encoding, Type};
 use lkdb_symbols::{DwarfRegister, Gone, Object, Place, TypeId, TypeSource as _};
 use lkdb_unwind::{Frame, Scene};
 use lkdb_value::{Error as ValueError, Named as Meaning, Value};
@@ -81,12 +81,22 @@ impl<'d> Session<'d> {
             return Ok(None);
         }
         let frames = self.frames_from(level)?;
+        let address = Base { name: "unsigned long".into(), size: 8, encoding: Encoding::Unsigned };
+        let address = self.symbols().make(Type::Base(address));
         let mut found = Vec::new();
         for block in &blocks {
             for one in block.listed() {
-                let DeclarationKind::Variable(location) = &one.kind else { continue };
-                if *location != LocationDescription::Unresolved {
-                    found.extend(self.variable(&row, &frames, block, one));
+                match &one.kind {
+                    DeclarationKind::Variable(location) if *location != LocationDescription::Unresolved => {
+                        found.extend(self.variable(&row, &frames, block, one));
+                    }
+                    // As gdb lists it: a name without a place.
+                    DeclarationKind::Label(None) => found.push(Variable {
+                        name: one.name.to_owned(),
+                        value: Value::at(address, Place::Gone(Gone::OptimizedOut)),
+                        at_entry: None,
+                    }),
+                    _ => {}
                 }
             }
         }
@@ -172,6 +182,28 @@ impl<'d> Session<'d> {
             }
         }
         None
+    }
+
+    /// What gdb calls the address of a frame's arguments and locals, from before call frame information: by the
+    /// function's first instructions, the frame pointer or the word below the stack pointer.
+    #[must_use]
+    pub fn old_base(&self, frame: &Frame) -> Option<u64> {
+        let arch = self.arch()?;
+        let frames = arch.frames;
+        let pc = frame.pc.address();
+        let place = self.symbols().locate(frame.pc.lookup())?;
+        let object = self.symbols().object(place.object)?;
+        let (nearest, _) = object.symbol_at(place.address)?;
+        let start = object.runtime(nearest.symbol.address)?;
+        let code = object.bytes_at(nearest.symbol.address)?;
+        let done = usize::try_from(pc.0.checked_sub(start.0)?).unwrap_or(usize::MAX);
+        let sp = frame.registers.get(frames.stack_pointer);
+        let executed = code.get(..done.min(code.len()))?;
+        if (arch.prologue.frame_setup)(executed) > 0 {
+            return frame.registers.get(frames.frame_pointer);
+        }
+        let below = if frames.call_pushes && !(arch.prologue.saves_frame)(executed) { 8 } else { 0 };
+        sp.map(|sp| sp.wrapping_sub(below))
     }
 
     /// The unit that the selected frame's code is of.

@@ -23,22 +23,27 @@ struct Table<'d> {
 }
 
 impl<'d> Tables<'d> {
-    fn of(&self, object: &Object<'d>, arch: &'static Arch) -> Rc<Table<'d>> {
-        let mut of = self.of.borrow_mut();
-        let table = of.entry(object.id).or_insert_with(|| Rc::new(Table::new(object, arch)));
-        Rc::clone(table)
+    /// Those of an object. A module's few entries do not tell their layout: it is the kernel's.
+    fn of(&self, object: &Object<'d>, kernel: Option<&Object<'d>>, arch: &'static Arch) -> Rc<Table<'d>> {
+        if let Some(known) = self.of.borrow().get(&object.id) {
+            return Rc::clone(known);
+        }
+        let layout = kernel.filter(|kernel| kernel.id != object.id).and_then(|kernel| {
+            let table = self.of(kernel, None, arch);
+            table.orc.as_ref().map(Orc::layout)
+        });
+        let table = Rc::new(Table::new(object, layout, arch));
+        self.of.borrow_mut().insert(object.id, Rc::clone(&table));
+        table
     }
 }
 
 impl<'d> Table<'d> {
-    fn new(object: &Object<'d>, arch: &'static Arch) -> Self {
-        let elf = &object.elf;
-        let bytes = |name: &str| elf.section(name).and_then(|section| elf.bytes(&section));
-        // A module's table is relocated only when it is loaded; its file's says nothing.
+    fn new(object: &Object<'d>, layout: Option<Layout>, arch: &'static Arch) -> Self {
         let orc = || {
-            let at = elf.section(".orc_unwind_ip").filter(|_| !elf.relocatable())?.address;
-            let entries = bytes(".orc_unwind")?;
-            Orc::new(bytes(".orc_unwind_ip")?, at, entries, Layout::detect(entries)?)
+            let (at, ips) = object.placed(".orc_unwind_ip")?;
+            let (_, entries) = object.placed(".orc_unwind")?;
+            Orc::new(ips, at, entries, layout.or_else(|| Layout::detect(entries))?)
         };
         let debug_frame = object.dwarf().and_then(|dwarf| dwarf.sections().get(SectionId::DebugFrame).ok());
         let cfi = debug_frame.filter(|bytes| !bytes.is_empty()).map(|bytes| Cfi::debug_frame(bytes, arch));
@@ -81,7 +86,8 @@ impl World for Program<'_, '_> {
 
     fn rows(&self, address: RuntimeAddr) -> Rows {
         let Some((object, link)) = self.object(address) else { return Rows::default() };
-        let table = self.tables.of(object, self.arch);
+        let kernel = self.symbols.object(ObjectId(0)).map(Rc::as_ref);
+        let table = self.tables.of(object, kernel, self.arch);
         Rows {
             orc: table.orc.as_ref().and_then(|orc| orc.row(link)),
             cfi: table.cfi.as_ref().and_then(|cfi| cfi.row(link).ok().flatten()),

@@ -102,6 +102,31 @@ impl Line {
         Ok(goal)
     }
 
+    /// Out of the inlined function whose row has this level, as gdb's `finish`: its code is interleaved with its
+    /// caller's, so that there is no instruction to wait for. It ends where a statement of the caller's
+    /// begins.
+    pub(super) fn out_of(session: &Session<'_>, level: usize) -> Result<Self> {
+        let cpu = session.live()?.selected();
+        let row = session.frame(level)?;
+        let stack = session.stack(level + 2)?;
+        let frame = stack.frames.get(row.physical).ok_or_else(super::no_frame)?;
+        let outer = stack.rows.iter().skip(level + 1).filter(|outer| outer.physical == row.physical);
+        let function = outer.clone().next_back().and_then(|row| row.function.clone());
+        let inlined = outer.rev().filter_map(|row| row.inlined).collect();
+        let back = (row.physical > 0).then(|| Return::into_frame(session, frame)).transpose()?;
+        Ok(Self {
+            how: How::Over,
+            steps: steps_of(cpu),
+            wait: back.map(Wait::Back),
+            origin: Identity { cfa: frame.cfa, function: function.clone(), inlined },
+            range: 0..0,
+            line: None,
+            entered: false,
+            began_in: function,
+            in_frame: false,
+        })
+    }
+
     /// The line here is the one to be left.
     fn take_line(&mut self, session: &Session<'_>, here: &Here) {
         self.line = here.line();
@@ -263,14 +288,16 @@ impl Here {
             let inlined = rows.rev().filter_map(|row| row.inlined).collect();
             Some(Identity { cfa: frame.cfa, function, inlined })
         };
-        let back = stack.frames.get(1).map(|caller| Return::into_frame(session, caller)).transpose()?;
+        let outer =
+            (1..stack.frames.len()).find(|at| stack.frames.get(*at).is_some_and(|frame| !frame.jumped()));
+        let back = stack.caller_of(0).map(|caller| Return::into_frame(session, caller)).transpose()?;
         let thunk = stack.frames.first().is_some_and(|frame| frame.thunk);
         let code = session.line_of_code(row.pc);
         let (start, end) = session.line_range(row.pc);
         Ok(Self {
             pc: row.pc,
             identity: identity(0).ok_or_else(super::no_frame)?,
-            caller: identity(1),
+            caller: outer.and_then(identity),
             back,
             thunk,
             start,

@@ -80,13 +80,22 @@ impl Session<'_> {
         Ok(Stepped { stop, in_frame })
     }
 
-    /// `finish`: until the frame of this level returns. The return is told when it did.
+    /// `finish`: until the frame of this level returns, or the inlined function is left. A return is told when it
+    /// did.
     ///
     /// # Errors
     /// gdb's words for a frame that returns to nobody.
     pub fn finish(&mut self, level: usize) -> Result<Stop> {
+        if self.frame(level)?.inlined.is_some() {
+            let mut goal = lines::Line::out_of(self, level)?;
+            return self.proceed(&mut goal);
+        }
         let mut goal = returning::Finish::new(self, level)?;
-        self.proceed(&mut goal)
+        let stop = self.proceed(&mut goal)?;
+        if stop.is_done() {
+            self.stand_before_inlined(0)?;
+        }
+        Ok(stop)
     }
 
     /// `until LOCATION` and, where another frame will do, `advance LOCATION`: to a place that the selected frame's task

@@ -80,7 +80,7 @@ impl Finish {
         let outermost = || Error::say("\"finish\" not meaningful in the outermost frame.");
         let row = session.frame(level)?;
         let stack = session.stack(level + 1)?;
-        let caller = stack.frames.get(row.physical + 1).ok_or_else(outermost)?;
+        let caller = stack.caller_of(row.physical).ok_or_else(outermost)?;
         Ok(Self { back: Return::into_frame(session, caller)? })
     }
 }
@@ -113,7 +113,7 @@ impl RunTo {
         let level = session.selected_frame();
         let row = session.frame(level)?;
         let stack = session.stack(level + 1)?;
-        let back = stack.frames.get(row.physical + 1);
+        let back = stack.caller_of(row.physical);
         let back = back.map(|caller| Return::into_frame(session, caller)).transpose()?;
         let frame = stack.frames.get(row.physical).and_then(|frame| frame.cfa).filter(|_| same_frame);
         Ok(Self { places: places.to_vec(), frame, back })

@@ -13,7 +13,6 @@ mod gaps;
 mod inline;
 mod line;
 mod location;
-mod relocate;
 mod scope;
 mod sections;
 mod types;

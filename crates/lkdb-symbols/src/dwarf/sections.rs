@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use gimli::SectionId;
 use object::read::{CompressedData, CompressionFormat};
 
-use super::relocate::relocated;
 use crate::elf::{Elf, Section};
+use crate::relocate::relocated;
 use crate::store::Store;
 
 /// Why a debug section cannot be used.

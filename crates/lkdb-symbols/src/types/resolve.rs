@@ -92,6 +92,7 @@ pub(super) fn size<S: TypeSource + ?Sized>(types: &S, id: TypeId) -> Result<u64,
             Type::Pointer { size, .. } => *size,
             Type::Composite(composite) => composite.size,
             Type::Enum(enumeration) => enumeration.size,
+            Type::Flags(flags) => flags.size,
             // Taken off by `resolved`.
             Type::Typedef { .. } | Type::Qualified { .. } => return Err(TypeError::Endless),
         };

@@ -79,6 +79,10 @@ impl<'d> Machine<'_, '_, 'd> {
         let own = dwarf(self.object)?;
         let Some(here) = self.object.link(frame.pc.lookup()) else { return Ok(false) };
         let Some(function) = own.function_at(here).map_err(damaged)? else { return Ok(false) };
+        // The call's parameters may be those of an earlier round.
+        if self.object.may_come_back(function.entry).map_err(damaged)? {
+            return Ok(false);
+        }
         if let Some(callee) = site.callee {
             let dwarf = dwarf(caller)?;
             if caller.id == self.object.id

@@ -18,7 +18,8 @@ mod text;
 use std::cell::Cell;
 
 use lkdb_symbols::types::{
-    Bare, Composite, CompositeKind, Enum, Member, Qualifier, Qualifiers, Type, TypeError, TypeId, TypeSource,
+    Bare, Composite, CompositeKind, Enum, FlagField, Flags, Member, Qualifier, Qualifiers, Type, TypeError,
+    TypeId, TypeSource,
 };
 
 use crate::context::Context;
@@ -224,6 +225,7 @@ impl<'a> Writer<'a> {
                     self.doubt_if(sure::doubtful_enum(enumeration));
                     return Ok(spelled(enumeration, &qualifiers, show));
                 }
+                Type::Flags(flags) => return Ok(described(flags, &qualifiers)),
                 ty => {
                     let name = named(ty).unwrap_or_default();
                     return Ok(Specifier::Plain(format!("{qualifiers}{name}")));
@@ -279,6 +281,20 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// A register's flags with their places.
+fn described(flags: &Flags, qualifiers: &str) -> Specifier {
+    let number = if flags.size > 4 { "uint64_t" } else { "uint32_t" };
+    let mut text = format!("{qualifiers}flag {} {{\n", flags.name);
+    for FlagField { name, bit, bits } in flags.fields.iter() {
+        text.push_str(&match bits {
+            0 | 1 => format!("    bool {name} @{bit};\n"),
+            _ => format!("    {number} {name} @{bit}-{};\n", bit.saturating_add(*bits) - 1),
+        });
+    }
+    text.push('}');
+    Specifier::Plain(text)
+}
+
 /// An enumeration with its values; those that are one more than the last go without.
 fn spelled(enumeration: &Enum, qualifiers: &str, show: i32) -> Specifier {
     let name = enumeration.name.as_ref().map(|name| format!("{name} ")).unwrap_or_default();
@@ -314,6 +330,7 @@ fn named(ty: &Type) -> Option<String> {
             composite.name.as_ref().map(|name| format!("{} {name}", keyword(composite.kind)))
         }
         Type::Enum(enumeration) => enumeration.name.as_ref().map(|name| format!("enum {name}")),
+        Type::Flags(flags) => Some(flags.name.to_string()),
         Type::Pointer { .. } | Type::Array { .. } | Type::Qualified { .. } | Type::Function(_) => None,
     }
 }

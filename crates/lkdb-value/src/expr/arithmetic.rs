@@ -55,6 +55,7 @@ impl Evaluator<'_> {
                 signed: matches!(base.encoding, Encoding::Signed | Encoding::SignedChar),
             },
             Type::Enum(one) => Kind::Int { size: one.size, signed: one.signed },
+            Type::Flags(one) => Kind::Int { size: one.size, signed: false },
             Type::Pointer { target, .. } => Kind::Pointer(*target),
             Type::Composite(_) => Kind::Composite,
             _ => Kind::Other,

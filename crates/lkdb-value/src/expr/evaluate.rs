@@ -308,7 +308,7 @@ impl Evaluator<'_> {
             Place::Literal(_) | Place::Register(_) if self.dry() => {
                 refuse("Attempt to take address of register or constant.")
             }
-            Place::Literal(_) | Place::Gone(_) if !self.dry() => {
+            Place::Literal(_) | Place::Gone(_) | Place::Pieces(_) | Place::Implicit(..) if !self.dry() => {
                 refuse(format!("Can't take address of \"{name}\" which isn't an lvalue."))
             }
             _ => self.address_of(value),

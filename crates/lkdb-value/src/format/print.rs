@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use lkdb_base::RuntimeAddr;
-use lkdb_symbols::types::{Base, Encoding, Enum, Type};
+use lkdb_symbols::types::{Base, Encoding, Enum, Flags, Type};
 use lkdb_symbols::{TypeError, TypeId};
 
 use super::scalar::Scalar;
@@ -61,7 +61,11 @@ fn print_at(
     };
     let whole = contents.bytes.len() as u64 * 8;
     if let Some(gap) = contents.gaps.iter().find(|gap| gap.first == 0 && gap.count >= whole.max(1)) {
-        let gone = if gap.why.is_none() { "(synthetic pointer)" } else { "<optimized out>" };
+        let gone = match gap.why {
+            Some(_) => "<optimized out>",
+            None if outermost => "(synthetic pointer)",
+            None => "<synthetic pointer>",
+        };
         return Ok(gone.into());
     }
     let mut printer =
@@ -179,6 +183,7 @@ impl Printer<'_> {
             Type::Composite(composite) => self.composite(node, composite, depth)?,
             Type::Base(base) => self.base(node, base)?,
             Type::Enum(one) => self.enumeration(node, one)?,
+            Type::Flags(one) => self.flags(node, one)?,
             Type::Pointer { size, target } => self.pointer(node, *size, *target)?,
             // `strip` went through these.
             Type::Typedef { .. } | Type::Qualified { .. } => self.out.push_str("<incomplete type>"),
@@ -224,6 +229,25 @@ impl Printer<'_> {
     /// The format that scalars are to have: none for `s`, which is about text.
     fn letter(&self) -> Option<Letter> {
         self.format.filter(|letter| *letter != Letter::Text)
+    }
+
+    /// `[ ZF PF ]`: flags that are set, and numbers.
+    fn flags(&mut self, node: Node, flags: &Flags) -> Result<(), Error> {
+        let bytes = self.scalar_bytes(node, flags.size, false);
+        if let Some(letter) = self.letter() {
+            return self.formatted(&bytes, letter, false, false);
+        }
+        self.out.push_str("[ ");
+        for field in flags.fields.iter().filter(|field| !field.name.is_empty()) {
+            let value = extract(&bytes, field.bit.into(), field.bits.into(), false);
+            _ = match field.bits {
+                1 if value == 0 => Ok(()),
+                1 => write!(self.out, "{} ", field.name),
+                _ => write!(self.out, "{}={value} ", field.name),
+            };
+        }
+        self.out.push(']');
+        Ok(())
     }
 
     fn base(&mut self, node: Node, base: &Base) -> Result<(), Error> {

@@ -1,6 +1,6 @@
-//! Relocations applied to a copy of a debug section: a module's DWARF refers to its sections by relocation.
+//! Relocations applied to a copy of a section: a module's DWARF and unwind tables refer to its sections by relocation.
 //!
-//! Only the kinds that occur in debug sections (`Arch::debug_relocations`). Sections that are in memory at
+//! Only the kinds that occur in such sections (`Arch::debug_relocations`). Sections that are in memory at
 //! run time are at the places [`Layout`] gives them, debug sections begin at 0, undefined symbols are 0.
 
 use lkdb_base::arch::DebugRelocation;
@@ -10,7 +10,7 @@ use crate::relocation::{Layout, Rela};
 
 /// A copy of `bytes` (the section's contents, unpacked) with the section's relocations applied; none when
 /// it has none.
-pub(super) fn relocated(
+pub(crate) fn relocated(
     elf: &Elf<'_>,
     section: &Section<'_>,
     bytes: &[u8],
