@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// Long enough for a boot on a machine that does three other things; nothing waits that long by design.
@@ -188,19 +188,36 @@ impl Running {
         self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
 
-    /// Waits until the output, behind what was waited for before, holds `words`.
-    pub(crate) fn wait_for(&mut self, words: &str) {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits until the output, behind what was waited for before, holds `words`; gives what came before them.
+    pub(crate) fn wait_for(&mut self, words: &str) -> String {
+        self.taken_to(words, PATIENCE).unwrap_or_else(|| panic!("no `{words}` in:\n{}", self.seen))
+    }
+
+    /// The next line of the output, if it comes in time.
+    pub(crate) fn line(&mut self, within: Duration) -> Option<String> {
+        self.taken_to("\n", within)
+    }
+
+    /// What comes before `words`, if they come in time.
+    fn taken_to(&mut self, words: &str, within: Duration) -> Option<String> {
+        let deadline = Instant::now() + within;
+        let mut looked = self.taken;
         loop {
-            if let Some(at) = self.seen[self.taken..].find(words) {
-                self.taken += at + words.len();
-                return;
+            if let Some(at) = self.seen[looked..].find(words) {
+                let before = self.seen[self.taken..looked + at].to_owned();
+                self.taken = looked + at + words.len();
+                return Some(before);
             }
+            let end = self.seen.len().saturating_sub(words.len());
+            looked =
+                (self.taken..=end).rev().find(|at| self.seen.is_char_boundary(*at)).unwrap_or(self.taken);
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.output.recv_timeout(left) {
-                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(error) => panic!("no `{words}` ({error}) in:\n{}", self.seen),
-            }
+            let bytes = match self.output.recv_timeout(left) {
+                Ok(bytes) => bytes,
+                Err(RecvTimeoutError::Timeout) => return None,
+                Err(RecvTimeoutError::Disconnected) => panic!("it ended; it said:\n{}", self.seen),
+            };
+            self.seen.push_str(&String::from_utf8_lossy(&bytes));
         }
     }
 

@@ -7,38 +7,38 @@ use super::debuggers::Question;
 use super::normal;
 
 /// Asks a gdb that was asked nothing before.
-pub(super) type Fresh<'a> = &'a dyn Fn(&[String]) -> Vec<String>;
+pub(crate) type Fresh<'a> = &'a dyn Fn(&[String]) -> Vec<String>;
 
 /// One question that was answered otherwise.
-pub(super) struct Case<'a> {
-    pub(super) question: &'a Question,
-    pub(super) gdb: &'a str,
-    pub(super) lkdb: &'a str,
+pub(crate) struct Case<'a> {
+    pub(crate) question: &'a Question,
+    pub(crate) gdb: &'a str,
+    pub(crate) lkdb: &'a str,
     /// lkdb's answers to all questions.
-    pub(super) ours: &'a HashMap<&'a str, &'a str>,
-    pub(super) fresh: Fresh<'a>,
+    pub(crate) ours: &'a HashMap<&'a str, &'a str>,
+    pub(crate) fresh: Fresh<'a>,
 }
 
 impl Case<'_> {
     /// What a new gdb says to these, as it is.
-    pub(super) fn ask(&self, questions: &[String]) -> Vec<String> {
+    pub(crate) fn ask(&self, questions: &[String]) -> Vec<String> {
         (self.fresh)(questions)
     }
 
     /// What a new gdb says to one, made alike as the answers are.
-    pub(super) fn ask_alike(&self, text: &str) -> String {
+    pub(crate) fn ask_alike(&self, text: &str) -> String {
         let asked = Question::new(self.question.row, text);
         let answers = self.ask(std::slice::from_ref(&asked.text));
         normal::text(&asked, &answers.concat())
     }
 
     /// What lkdb said to another question of the draw.
-    pub(super) fn other(&self, text: &str) -> Option<&str> {
+    pub(crate) fn other(&self, text: &str) -> Option<&str> {
         self.ours.get(text).copied()
     }
 
     /// The last word of the question.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.question.text.rsplit([' ', '&', '*']).next().unwrap_or_default()
     }
 }

@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 
 /// What is asked, and the line of the table that it counts for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Question {
-    pub(super) row: &'static str,
-    pub(super) text: String,
+pub(crate) struct Question {
+    pub(crate) row: &'static str,
+    pub(crate) text: String,
 }
 
 impl Question {
-    pub(super) fn new(row: &'static str, text: impl Into<String>) -> Self {
+    pub(crate) fn new(row: &'static str, text: impl Into<String>) -> Self {
         Self { row, text: text.into() }
     }
 }

@@ -2,11 +2,11 @@
 
 /// SplitMix64 (Steele, Lea, Flood 2014): a seed gives the same questions on every machine, for good.
 #[derive(Debug)]
-pub(super) struct Draw(u64);
+pub(crate) struct Draw(u64);
 
 impl Draw {
     /// Draws of this seed.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -19,17 +19,17 @@ impl Draw {
     }
 
     /// A number below `limit`, which is not 0. The bias is that of a modulus of 2^64.
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
     /// One of them.
-    pub(super) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+    pub(crate) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len() as u64) as usize]
     }
 
     /// So many different ones, or all where there are not so many.
-    pub(super) fn some<'a, T>(&mut self, of: &'a [T], many: usize) -> Vec<&'a T> {
+    pub(crate) fn some<'a, T>(&mut self, of: &'a [T], many: usize) -> Vec<&'a T> {
         let mut places: Vec<usize> = (0..of.len()).collect();
         let many = many.min(of.len());
         for at in 0..many {
@@ -41,6 +41,6 @@ impl Draw {
 }
 
 /// A number from the environment, else `default`.
-pub(super) fn number(name: &str, default: u64) -> u64 {
+pub(crate) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
 }

@@ -4,15 +4,15 @@
 //! `LKDB_DIFFERENTIAL_SEED` draws others, `LKDB_DIFFERENTIAL_DRAWS` more of them. What differs is a failure
 //! unless [`rules`] names its class and the reason.
 
-mod case;
-mod debuggers;
-mod draw;
+pub(crate) mod case;
+pub(crate) mod debuggers;
+pub(crate) mod draw;
 mod names;
 mod normal;
 mod producers;
 mod questions;
-mod rules;
-mod table;
+pub(crate) mod rules;
+pub(crate) mod table;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -83,7 +83,7 @@ pub(crate) fn compare(file: &Path, lkdb: &dyn Fn() -> Command, draws: u64, comma
     let theirs = ask_gdb(file, &before, &texts, &cache);
     let ours = ask(lkdb(), &before, &texts, scratch.path());
     let fresh = |asked: &[String]| ask_gdb(file, &before, asked, &cache);
-    let table = Table::compare(&questions, &theirs, &ours, &fresh);
+    let table = Table::compare(&questions, &theirs, &ours, rules::RULES, &fresh);
     println!("{}", table.shown());
     let report = cache.join(format!("{}.differences", file.file_stem().unwrap().to_string_lossy()));
     fs::write(&report, format!("{}\n# allowed\n{}", table.differences(usize::MAX), table.allowed())).unwrap();

@@ -6,17 +6,17 @@ use std::collections::BTreeSet;
 use super::case::Case;
 
 /// A class of allowed differences.
-pub(super) struct Rule {
+pub(crate) struct Rule {
     /// As the table names it.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Why lkdb's answer is right, or as good.
-    pub(super) reason: &'static str,
+    pub(crate) reason: &'static str,
     /// Whether these two answers differ by nothing else.
-    pub(super) allows: fn(&Case<'_>) -> bool,
+    pub(crate) allows: fn(&Case<'_>) -> bool,
 }
 
 /// All of them; what costs no question comes first.
-pub(super) const RULES: &[Rule] = &[
+pub(crate) const RULES: &[Rule] = &[
     SILENCE,
     ADA,
     GIVES_UP,
@@ -40,7 +40,7 @@ const SILENCE: Rule = Rule {
     },
 };
 
-const ADA: Rule = Rule {
+pub(crate) const ADA: Rule = Rule {
     name: "C symbols read as Ada's",
     reason: "gdb decodes the symbol table's names as if GNAT had made them: event_enter__umask is shown as \
         event_enter.umask, f.cold as f[cold], f.constprop.0 as f.constprop. lkdb shows the name that nm shows",

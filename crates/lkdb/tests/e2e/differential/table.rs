@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::case::{Case, Fresh};
 use super::debuggers::Question;
 use super::normal;
-use super::rules::RULES;
+use super::rules::Rule;
 
 /// The agreement that every command must reach, in percent.
 const GOAL: f64 = 99.5;
@@ -30,8 +30,9 @@ impl Row {
 }
 
 /// Two debuggers' answers side by side.
-#[derive(Debug, Default)]
-pub(super) struct Table {
+#[derive(Default)]
+pub(crate) struct Table {
+    rules: &'static [Rule],
     rows: BTreeMap<&'static str, Row>,
     allowed: BTreeMap<&'static str, Vec<String>>,
     differ: BTreeMap<&'static str, Vec<String>>,
@@ -39,8 +40,14 @@ pub(super) struct Table {
 
 impl Table {
     /// Compares all answers.
-    pub(super) fn compare(questions: &[Question], gdb: &[String], lkdb: &[String], fresh: Fresh<'_>) -> Self {
-        let mut table = Self::default();
+    pub(crate) fn compare(
+        questions: &[Question],
+        gdb: &[String],
+        lkdb: &[String],
+        rules: &'static [Rule],
+        fresh: Fresh<'_>,
+    ) -> Self {
+        let mut table = Self { rules, ..Self::default() };
         let texts = questions.iter().map(|question| question.text.as_str());
         let ours: HashMap<&str, &str> = texts.zip(lkdb.iter().map(String::as_str)).collect();
         for (question, (gdb, lkdb)) in questions.iter().zip(gdb.iter().zip(lkdb)) {
@@ -56,7 +63,7 @@ impl Table {
         row.asked += 1;
         if gdb == lkdb {
             row.equal += 1;
-        } else if let Some(rule) = RULES.iter().find(|rule| (rule.allows)(case)) {
+        } else if let Some(rule) = self.rules.iter().find(|rule| (rule.allows)(case)) {
             row.allowed += 1;
             self.allowed.entry(rule.name).or_default().push(diff(question, gdb, lkdb));
         } else {
@@ -65,7 +72,7 @@ impl Table {
     }
 
     /// The table, a line for each command and each rule that was of use.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let mut text =
             format!("{:<16} {:>6} {:>8} {:>8} {:>9}\n", "command", "asked", "equal %", "allowed", "agree %");
         for (command, row) in &self.rows {
@@ -73,7 +80,7 @@ impl Table {
             let _ =
                 writeln!(text, "{command:<16} {:>6} {equal:>8.2} {:>8} {agree:>9.2}", row.asked, row.allowed);
         }
-        for rule in RULES {
+        for rule in self.rules {
             if let Some(cases) = self.allowed.get(rule.name) {
                 let _ = writeln!(text, "allowed, {} times: {}: {}", cases.len(), rule.name, rule.reason);
             }
@@ -82,19 +89,19 @@ impl Table {
     }
 
     /// Every difference, those of one command together; `many` of each at most.
-    pub(super) fn differences(&self, many: usize) -> String {
+    pub(crate) fn differences(&self, many: usize) -> String {
         let shown = self.differ.values().flat_map(|cases| cases.iter().take(many));
         shown.cloned().collect::<Vec<_>>().join("\n")
     }
 
     /// Every allowed difference, with its rule.
-    pub(super) fn allowed(&self) -> String {
+    pub(crate) fn allowed(&self) -> String {
         let of = |(rule, cases): (&&str, &Vec<String>)| format!("## {rule}\n{}", cases.join("\n"));
         self.allowed.iter().map(of).collect::<Vec<_>>().join("\n")
     }
 
     /// Fails where a command agrees too seldom, or rules excuse too much of it.
-    pub(super) fn check(&self) {
+    pub(crate) fn check(&self) {
         let low = |row: &Row| row.percent(row.equal + row.allowed) < GOAL;
         let low: Vec<&str> =
             self.rows.iter().filter(|(_, row)| low(row)).map(|(command, _)| *command).collect();

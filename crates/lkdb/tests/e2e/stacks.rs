@@ -1,0 +1,270 @@
+//! Call stacks where nobody chose to stop: at random interrupts of a busy guest, and at every instruction of
+//! entry code. Each must end, at something that is an end, and no frame of it may be made up.
+//!
+//! `LKDB_STACKS` stops so often instead; the slow test does it some thousand times.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::differential::draw::{Draw, number};
+use crate::fixture::{Lkdb, PATIENCE, Running, kernel_file};
+use crate::load;
+
+/// More frames than the kernel's stacks have.
+const MOST: usize = 200;
+
+/// A session whose answers are read as JSON.
+struct Session {
+    running: Running,
+}
+
+impl Session {
+    fn attach(lkdb: &Lkdb, name: &str) -> Self {
+        let mut session = Self { running: lkdb.start(&["attach", name, "--json"]) };
+        // Once it answers, signals are commands to it.
+        session.ask("print 1");
+        session
+    }
+
+    fn ask(&mut self, command: &str) -> Value {
+        self.running.type_in(&format!("{command}\n"));
+        self.answer(command)
+    }
+
+    fn answer(&mut self, command: &str) -> Value {
+        let answer = self.line(PATIENCE).unwrap_or_else(|| panic!("no answer to `{command}`"));
+        assert!(answer.get("error").is_none(), "{command}: {answer}");
+        answer
+    }
+
+    /// The next answer, if it comes in time.
+    fn line(&mut self, within: Duration) -> Option<Value> {
+        let deadline = Instant::now() + within;
+        loop {
+            let line = self.running.line(deadline.saturating_duration_since(Instant::now()))?;
+            // What is for people goes to the same place.
+            if line.starts_with('{') {
+                return Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")));
+            }
+        }
+    }
+
+    /// Lets the guest run for a time that is drawn, and stops it.
+    fn run_on(&mut self, draw: &mut Draw) {
+        const LONGEST: u64 = 25_000;
+        self.running.type_in("continue\n");
+        let mut wait = Duration::from_micros(1000 + draw.below(LONGEST));
+        // A signal that comes before the guest runs is for the command before.
+        while self.line(wait).is_none() {
+            self.running.kill("INT");
+            wait = Duration::from_secs(1);
+        }
+    }
+
+    /// Whether memory has a direct call before an address.
+    fn calls_before(&mut self, address: u64) -> bool {
+        let first = self.ask(&format!("print/x *(unsigned char *){:#x}", address - 5));
+        first.to_string().contains("\"0xe8\"")
+    }
+
+    /// The stack of a CPU.
+    fn stack(&mut self, cpu: usize) -> Value {
+        self.ask(&format!("thread {}", cpu + 1));
+        self.ask("backtrace")
+    }
+}
+
+/// The code in a kernel's file, at the addresses that it runs at without KASLR.
+struct Code {
+    file: Vec<u8>,
+    /// Address, place in the file, length.
+    sections: Vec<(u64, usize, usize)>,
+    /// Functions by their addresses.
+    functions: BTreeMap<u64, String>,
+}
+
+impl Code {
+    /// As binutils read it, not lkdb.
+    fn of(vmlinux: &Path) -> Self {
+        let said = |program: &str, arguments: &[&str]| {
+            let output = Command::new(program).args(arguments).arg(vmlinux).output().unwrap();
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let hex = |word: &str| u64::from_str_radix(word, 16).unwrap();
+        // ` [ 1] .text PROGBITS ffffffff81000000 200000 1234 00 AX …`
+        let section = |line: &str| {
+            let words: Vec<&str> = line.split_once("] ")?.1.split_whitespace().collect();
+            let [_, "PROGBITS", address, offset, size, _, flags, ..] = words[..] else { return None };
+            flags.contains('X').then(|| (hex(address), hex(offset) as usize, hex(size) as usize))
+        };
+        let function = |line: &str| {
+            let [address, "T" | "t" | "W", name] = line.split(' ').collect::<Vec<_>>()[..] else {
+                return None;
+            };
+            Some((hex(address), name.to_owned()))
+        };
+        Self {
+            file: fs::read(vmlinux).unwrap(),
+            sections: said("readelf", &["-SW"]).lines().filter_map(section).collect(),
+            functions: said("nm", &["--defined-only"]).lines().filter_map(function).collect(),
+        }
+    }
+
+    fn before(&self, address: u64, length: usize) -> Option<&[u8]> {
+        let (start, offset, _) = self
+            .sections
+            .iter()
+            .find(|(start, _, size)| (*start..*start + *size as u64).contains(&address))?;
+        let end = offset + (address - start) as usize;
+        self.file.get(end.checked_sub(length)?..end)
+    }
+
+    /// What calls before a return address.
+    fn call(&self, address: u64) -> Option<Call> {
+        if let Some(&[0xe8, a, b, c, d]) = self.before(address, 5) {
+            let distance = i32::from_le_bytes([a, b, c, d]);
+            return Some(Call::Direct(address.wrapping_add_signed(distance.into())));
+        }
+        // FF /2, with whatever addressing.
+        let indirect = |length: usize| {
+            let bytes = self.before(address, length)?;
+            (bytes[0] == 0xff && bytes[1] >> 3 & 7 == 2).then_some(Call::Indirect)
+        };
+        [2, 3, 6, 7].into_iter().find_map(indirect)
+    }
+
+    fn function(&self, address: u64) -> Option<(&u64, &String)> {
+        self.functions.range(..=address).next_back()
+    }
+}
+
+/// A call instruction.
+#[derive(Debug, PartialEq, Eq)]
+enum Call {
+    Direct(u64),
+    Indirect,
+}
+
+/// What was seen of stacks.
+#[derive(Debug, Default)]
+struct Tally {
+    ends: BTreeMap<String, usize>,
+    stacks: usize,
+    frames: usize,
+    interrupts: usize,
+    /// Calls that name the function of the frame that they made; and those that name another: a thunk, a
+    /// trampoline, or a function that went on to that one by a jump.
+    direct: usize,
+    other: usize,
+    /// What is wrong.
+    wrong: Vec<String>,
+}
+
+impl Tally {
+    fn add(&mut self, stack: &Value, code: &Code, session: &mut Session) {
+        let data = &stack["data"];
+        let rows = data["frames"].as_array().unwrap();
+        let ends = data["ends"].as_str().unwrap();
+        self.stacks += 1;
+        let mut user = false;
+        let frames: Vec<&Value> =
+            rows.iter().filter(|row| row["inlined"] == false && row["jumped"] == false).collect();
+        for (level, frame) in frames.iter().enumerate() {
+            let pc = u64::from_str_radix(frame["pc"].as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+            user |= level == 0 && pc >> 47 == 0;
+            self.frames += 1;
+            if level == 0 || frame["interrupted"] == true {
+                self.interrupts += usize::from(level > 0);
+                continue;
+            }
+            let last = level + 1 == frames.len();
+            match code.call(pc) {
+                Some(Call::Direct(target)) => {
+                    let callee = code.function(address(frames[level - 1])).map(|(start, _)| *start);
+                    let named = callee == Some(target);
+                    *(if named { &mut self.direct } else { &mut self.other }) += 1;
+                }
+                Some(Call::Indirect) => self.other += 1,
+                // What a stack begins with was put there.
+                None if last && matches!(ends, "boot entry" | "kernel thread") => {}
+                // What the kernel has patched in.
+                None if session.calls_before(pc) => self.other += 1,
+                None => self.wrong.push(format!("{pc:#x} is behind no call in\n{}", shown(stack))),
+            }
+        }
+        let end = match data["end"].as_str() {
+            Some(why) => {
+                self.wrong.push(format!("{why}\n{}", shown(stack)));
+                format!("broken: {}", why.split(": ").nth(1).unwrap_or(why))
+            }
+            None if user => "in user mode".to_owned(),
+            None => ends.to_owned(),
+        };
+        if ends == "end of stack" || rows.len() > MOST {
+            self.wrong.push(shown(stack));
+        }
+        *self.ends.entry(end).or_default() += 1;
+    }
+
+    fn check(&self) {
+        println!(
+            "{} stacks, {} frames, {} interrupted ones; {} direct calls of the frame's own function, {} others",
+            self.stacks, self.frames, self.interrupts, self.direct, self.other
+        );
+        for (end, times) in &self.ends {
+            println!("{times:>6} {end}");
+        }
+        assert!(self.wrong.is_empty(), "{} of {}: {}", self.wrong.len(), self.stacks, self.wrong.join("\n"));
+    }
+}
+
+fn address(frame: &Value) -> u64 {
+    u64::from_str_radix(frame["pc"].as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+}
+
+/// A stack, for people.
+fn shown(stack: &Value) -> String {
+    let rows = stack["data"]["frames"].as_array().unwrap();
+    let row = |row: &Value| {
+        let interrupted = if row["interrupted"] == true { " interrupted" } else { "" };
+        format!("  {} {}{interrupted}\n", row["pc"].as_str().unwrap(), row["function"])
+    };
+    let rows: String = rows.iter().map(row).collect();
+    format!("{rows}  {} {}", stack["data"]["ends"], stack["data"]["end"])
+}
+
+fn random_stops(stops: u64) {
+    let lkdb = Lkdb::new();
+    // Without KASLR binutils can tell what is at an address.
+    lkdb.ok(&["boot", "-d", "--name", "busy", "--append", "nokaslr"]);
+    load::start(&lkdb, "busy");
+    let code = Code::of(&kernel_file("vmlinux"));
+    let mut draw = Draw::new(number("LKDB_STACKS_SEED", 1));
+    let mut session = Session::attach(&lkdb, "busy");
+    let mut tally = Tally::default();
+    for _ in 0..number("LKDB_STACKS", stops) {
+        session.run_on(&mut draw);
+        for cpu in 0..2 {
+            let stack = session.stack(cpu);
+            tally.add(&stack, &code, &mut session);
+        }
+    }
+    assert_eq!(session.running.end().0, 0);
+    tally.check();
+}
+
+#[test]
+fn stacks_at_random_interrupts_end() {
+    random_stops(150);
+}
+
+#[test]
+#[ignore = "slow: thousands of stops"]
+fn thousands_of_stacks_end() {
+    random_stops(2500);
+}
