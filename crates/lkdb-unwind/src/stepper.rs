@@ -233,7 +233,8 @@ impl<'w> Stepper<'w> {
         let frames = self.world.arch().frames;
         let from = self.register(frame, frames.stack_pointer)?;
         let (low, high) = (RuntimeAddr(from), RuntimeAddr(to));
-        let least = if frames.call_pushes { from.wrapping_add(8) } else { from };
+        // At the very top of the addresses nothing rises.
+        let least = if frames.call_pushes { from.saturating_add(8) } else { from };
         let stack = self.world.stack(low);
         if switches && stack.is_none_or(|stack| !stack.holds(to)) {
             return Ok(());
