@@ -29,19 +29,22 @@ const FLAGS: [&str; 9] = [
 const SLOW: &str = "-timeout=10";
 const FAT: &str = "-rss_limit_mb=2048";
 
+/// How long each runs, in seconds.
+const LONG: u64 = 600;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Which (default: all)
     targets: Vec<String>,
     /// How long each runs
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = LONG)]
     seconds: u64,
 }
 
 impl Args {
     /// All, as long as by default.
     pub(crate) fn all() -> Self {
-        Self { targets: Vec::new(), seconds: 600 }
+        Self { targets: Vec::new(), seconds: LONG }
     }
 }
 

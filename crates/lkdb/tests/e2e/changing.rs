@@ -39,6 +39,12 @@ fn steered(
 const OPENS_MARK: &str = "tbreak do_filp_open if pathname->name[0] == '/' && pathname->name[1] == 'm' \
                           && pathname->name[2] == 'a' && pathname->name[3] == 'r' && pathname->name[4] == 'k'";
 
+/// What `cat /mark` says in the guest when this is done as it opens the file.
+fn steered_while_opening(steps: &[(&str, &str)]) -> String {
+    let (lkdb, mut session) = marked();
+    steered(&lkdb, &mut session, OPENS_MARK, &["cat", "/mark"], steps)
+}
+
 #[test]
 fn a_changed_local_takes_another_branch() {
     let (lkdb, mut session) = marked();
@@ -62,96 +68,68 @@ fn a_changed_local_takes_another_branch() {
 
 #[test]
 fn a_changed_result_is_a_system_calls_answer() {
-    let (lkdb, mut session) = marked();
-    let said = steered(
-        &lkdb,
-        &mut session,
-        OPENS_MARK,
-        &["cat", "/mark"],
-        &[
-            ("frame 1", "do_sys_openat2 ("),
-            ("finish", "Value returned is $1 = 3"),
-            ("set var $rax = -2", ""),
-            ("print $rax", "= -2"),
-        ],
-    );
+    let said = steered_while_opening(&[
+        ("frame 1", "do_sys_openat2 ("),
+        ("finish", "Value returned is $1 = 3"),
+        ("set var $rax = -2", ""),
+        ("print $rax", "= -2"),
+    ]);
     assert!(said.contains("can't open '/mark': No such file or directory"), "{said}");
 }
 
 #[test]
 fn a_call_is_jumped_over() {
-    let (lkdb, mut session) = marked();
-    let said = steered(
-        &lkdb,
-        &mut session,
-        OPENS_MARK,
-        &["cat", "/mark"],
-        &[
-            ("set var $rax = -5", ""),
-            ("set var $rsp = $rsp + 8", ""),
-            ("tbreak *(*(unsigned long *) ($rsp - 8))", "Temporary breakpoint 2"),
-            ("jump *(*(unsigned long *) ($rsp - 8))", "Continuing at 0x"),
-            ("", "Temporary breakpoint 2, "),
-            ("print $rax", "= -5"),
-        ],
-    );
+    let said = steered_while_opening(&[
+        ("set var $rax = -5", ""),
+        ("set var $rsp = $rsp + 8", ""),
+        ("tbreak *(*(unsigned long *) ($rsp - 8))", "Temporary breakpoint 2"),
+        ("jump *(*(unsigned long *) ($rsp - 8))", "Continuing at 0x"),
+        ("", "Temporary breakpoint 2, "),
+        ("print $rax", "= -5"),
+    ]);
     assert!(said.contains("can't open '/mark': Input/output error"), "{said}");
 }
 
 #[test]
 fn a_saved_register_of_an_outer_frame_is_written_where_it_is_saved() {
-    let (lkdb, mut session) = marked();
-    let said = steered(
-        &lkdb,
-        &mut session,
-        OPENS_MARK,
-        &["cat", "/mark"],
-        &[
-            ("next", "\n386"),
-            ("next", "\n386"),
-            ("up", "do_sys_openat2 ("),
-            ("print $old = $rbx", "= 3"),
-            ("set var $rbx = 77", ""),
-            ("print $rbx", "= 77"),
-            ("frame 0", "do_filp_open ("),
-            ("finish", "Value returned"),
-            ("print $rbx", "= 77"),
-            ("set var $rbx = $old", ""),
-            ("print $rbx", "= 3"),
-        ],
-    );
+    let said = steered_while_opening(&[
+        ("next", "\n386"),
+        ("next", "\n386"),
+        ("up", "do_sys_openat2 ("),
+        ("print $old = $rbx", "= 3"),
+        ("set var $rbx = 77", ""),
+        ("print $rbx", "= 77"),
+        ("frame 0", "do_filp_open ("),
+        ("finish", "Value returned"),
+        ("print $rbx", "= 77"),
+        ("set var $rbx = $old", ""),
+        ("print $rbx", "= 3"),
+    ]);
     assert_eq!(said, "as it is\n");
 }
 
 #[test]
 fn watched_values_are_shown_before_and_after_and_end_with_their_frame() {
-    let (lkdb, mut session) = marked();
-    let said = steered(
-        &lkdb,
-        &mut session,
-        OPENS_MARK,
-        &["cat", "/mark"],
-        &[
-            ("advance path_openat", "path_openat ("),
-            ("watch nd->flags", "Cannot watch `nd->flags': "),
-            ("up", "do_filp_open ("),
-            ("watch nd.flags", "Hardware watchpoint 2: nd.flags"),
-            ("watch nd.depth if nd.depth == 12345", "Hardware watchpoint 3: nd.depth"),
-            ("print nd.flags", "= 0"),
-            ("continue", "hit Hardware watchpoint 2: nd.flags\n\nOld value = 0\nNew value = "),
-            ("", "path_init ("),
-            ("disable 2", ""),
-            ("watch 5", "Cannot watch constant value `5'."),
-            ("info breakpoints", "stop only if nd.depth == 12345"),
-            ("delete 2", ""),
-            (
-                "continue",
-                "\nWatchpoint 3 deleted because the program has left the block\nin which its expression is valid.\n",
-            ),
-            ("", "do_sys_openat2 ("),
-            ("info breakpoints", "No breakpoints or watchpoints."),
-        ],
-    );
+    let said = steered_while_opening(&[
+        ("advance path_openat", "path_openat ("),
+        ("watch nd->flags", "Cannot watch `nd->flags': "),
+        ("up", "do_filp_open ("),
+        ("watch nd.flags", "Hardware watchpoint 2: nd.flags"),
+        ("watch nd.depth if nd.depth == 12345", "Hardware watchpoint 3: nd.depth"),
+        ("print nd.flags", "= 0"),
+        ("continue", "hit Hardware watchpoint 2: nd.flags\n\nOld value = 0\nNew value = "),
+        ("", "path_init ("),
+        ("disable 2", ""),
+        ("watch 5", "Cannot watch constant value `5'."),
+        ("info breakpoints", "stop only if nd.depth == 12345"),
+        ("delete 2", ""),
+        (
+            "continue",
+            "\nWatchpoint 3 deleted because the program has left the block\nin which its expression is valid.\n",
+        ),
+        ("", "do_sys_openat2 ("),
+        ("info breakpoints", "No breakpoints or watchpoints."),
+    ]);
     assert_eq!(said, "as it is\n");
 }
 
