@@ -46,6 +46,14 @@ pub(crate) fn none(arguments: &str) -> Result<()> {
     }
 }
 
+/// How often something is to be done; once where nothing is said.
+pub(crate) fn count(arguments: &str) -> Result<u64> {
+    if arguments.is_empty() {
+        return Ok(1);
+    }
+    arguments.parse().map_err(|_| Error::say(format!("Bad count: {arguments}.")))
+}
+
 /// Bytes of a text with gdb's backslashes, as `echo` has them: letters, octal numbers, `\` before a newline or
 /// at the end for nothing.
 pub(crate) fn unescape(text: &str) -> String {

@@ -28,7 +28,7 @@ impl Context for Session<'_> {
     }
 
     fn named(&self, name: &str) -> Result<Meaning, Error> {
-        self.named_in_frame(name).unwrap_or_else(|| self.global(name))
+        self.named_in_frame(name).map_or_else(|| self.global(name), Ok)
     }
 
     fn global(&self, name: &str) -> Result<Meaning, Error> {

@@ -19,6 +19,7 @@ pub mod linespec;
 mod listing;
 pub mod live;
 mod names;
+mod overlay;
 pub mod registers;
 pub mod run;
 mod session;

@@ -1,13 +1,13 @@
 //! Going to a place: `until`, `advance`, `jump`.
 
-use lkdb_base::RuntimeAddr;
 use lkdb_session::Session;
-use lkdb_session::stepping::How;
+use lkdb_session::stepping::{How, Step};
 use serde::Serialize;
 
 use super::running::repeated;
 use super::stopped::Stopped;
 use crate::answer::Layout;
+use crate::data::Hex;
 use crate::page::{Page, Style};
 use crate::table::{Command, Group, Takes};
 use crate::{Error, Result};
@@ -41,7 +41,7 @@ pub(crate) const JUMP: Command = Command::new(
 
 fn until(session: &mut Session<'_>, arguments: &str) -> Result {
     if arguments.is_empty() {
-        return repeated(session, "", |session| session.step_line(How::Onward));
+        return repeated(session, "", Step::Line(How::Onward));
     }
     run_to(session, arguments, true)
 }
@@ -67,25 +67,20 @@ fn jump(session: &mut Session<'_>, arguments: &str) -> Result {
     let places = session.code_addresses(arguments)?;
     let [to] = places.as_slice() else { return Err(Error::say("Unreasonable jump request")) };
     let stop = session.jump(*to)?;
-    Ok(Box::new(Jumped { to: *to, stopped: Stopped::of(session, stop).since(cpu) }))
+    Ok(Box::new(Jumped { to: Hex(to.0), stopped: Stopped::of(session, stop).since(cpu) }))
 }
 
 /// Where the guest went on, and where it stopped.
 #[derive(Debug, Serialize)]
 struct Jumped {
-    #[serde(serialize_with = "text")]
-    to: RuntimeAddr,
+    to: Hex,
     #[serde(flatten)]
     stopped: Stopped,
 }
 
-fn text<S: serde::Serializer>(address: &RuntimeAddr, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.collect_str(address)
-}
-
 impl Layout for Jumped {
     fn lay_out(&self, page: &mut Page) {
-        page.plain("Continuing at ").put(Style::Address, format_args!("{:#x}", self.to)).plain(".\n");
+        page.plain("Continuing at ").put(Style::Address, format_args!("{:#x}", self.to.0)).plain(".\n");
         self.stopped.lay_out(page);
     }
 }

@@ -63,7 +63,6 @@ fn facts(session: &Session<'_>, level: usize) -> Result<Facts> {
     let arch = session.live()?.arch();
     let outer = session.frame(level + 1).ok();
     let inner = level.checked_sub(1).and_then(|inner| session.frame(inner).ok());
-    // Arguments follow the stack themselves: before it is borrowed.
     let arguments = Argument::all(session, level);
     let stack = session.stack(level + 2)?;
     let at = |row: &Row| stack.frames.get(row.physical);

@@ -2,7 +2,7 @@
 
 use lkdb_session::Session;
 use lkdb_session::live::Stop;
-use lkdb_session::stepping::{How, Stepped};
+use lkdb_session::stepping::{How, Step};
 use lkdb_symbols::TypeId;
 use lkdb_value::format::print;
 use lkdb_value::type_text;
@@ -13,7 +13,7 @@ use crate::command::frame_line::FrameLine;
 use crate::command::stopped::Stopped;
 use crate::page::Page;
 use crate::table::{Command, Group};
-use crate::{Error, Result};
+use crate::{Result, arguments};
 
 pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
@@ -54,8 +54,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 fn resume(session: &mut Session<'_>, arguments: &str) -> Result {
     if !arguments.is_empty() {
-        let times: u64 = arguments.parse().map_err(|_| Error::say(format!("Bad count: {arguments}.")))?;
-        ignore(session, times.saturating_sub(1))?;
+        ignore(session, arguments::count(arguments)?.saturating_sub(1))?;
     }
     let before = session.live()?.selected();
     let stop = session.resume()?;
@@ -77,23 +76,23 @@ fn ignore(session: &mut Session<'_>, times: u64) -> Result<()> {
 }
 
 fn step(session: &mut Session<'_>, arguments: &str) -> Result {
-    repeated(session, arguments, |session| session.step_line(How::Into))
+    repeated(session, arguments, Step::Line(How::Into))
 }
 
 fn next(session: &mut Session<'_>, arguments: &str) -> Result {
-    repeated(session, arguments, |session| session.step_line(How::Over))
+    repeated(session, arguments, Step::Line(How::Over))
 }
 
 fn stepi(session: &mut Session<'_>, arguments: &str) -> Result {
-    repeated(session, arguments, |session| session.step_instruction(false))
+    repeated(session, arguments, Step::Instruction { over: false })
 }
 
 fn nexti(session: &mut Session<'_>, arguments: &str) -> Result {
-    repeated(session, arguments, |session| session.step_instruction(true))
+    repeated(session, arguments, Step::Instruction { over: true })
 }
 
 fn finish(session: &mut Session<'_>, arguments: &str) -> Result {
-    crate::arguments::none(arguments)?;
+    arguments::none(arguments)?;
     let level = session.selected_frame();
     let row = session.frame(level)?;
     let from = FrameLine::of(session, level, &row);
@@ -154,30 +153,19 @@ impl Layout for Finished {
     }
 }
 
-/// Does a step as often as the argument says, unless something else stops the guest.
-pub(super) fn repeated(
-    session: &mut Session<'_>,
-    arguments: &str,
-    step: fn(&mut Session<'_>) -> lkdb_session::Result<Stepped>,
-) -> Result {
-    let bad = || Error::say(format!("Bad count: {arguments}."));
-    let times: u64 = if arguments.is_empty() { 1 } else { arguments.parse().map_err(|_| bad())? };
+/// Steps as often as the argument says, unless something else stops the guest.
+pub(super) fn repeated(session: &mut Session<'_>, arguments: &str, step: Step) -> Result {
+    let times = arguments::count(arguments)?;
     let cpu = session.live()?.selected();
-    for _ in 1..times {
-        let Stepped { stop, .. } = step(session)?;
-        if !stop.is_done() {
-            return Ok(Box::new(Stopped::of(session, stop).since(cpu)));
-        }
-    }
     if times == 0 {
         return Ok(Box::new(Stopped::of(session, Stop::Done { cpu: cpu.cpu() })));
     }
-    let stepped = step(session)?;
+    let stepped = session.step(step, times)?;
     Ok(Box::new(Stopped::stepped(session, stepped).since(cpu)))
 }
 
 fn detach(session: &mut Session<'_>, arguments: &str) -> Result {
-    crate::arguments::none(arguments)?;
+    arguments::none(arguments)?;
     session.detach()?;
     Ok(Box::new(Nothing {}))
 }

@@ -120,11 +120,9 @@ fn down(session: &mut Session<'_>, arguments: &str) -> Result {
     shown(session)
 }
 
+/// A number of frames.
 fn count(arguments: &str) -> Result<usize> {
-    if arguments.is_empty() {
-        return Ok(1);
-    }
-    arguments.parse().map_err(|_| Error::say(format!("Bad count: {arguments}.")))
+    Ok(usize::try_from(crate::arguments::count(arguments)?).unwrap_or(usize::MAX))
 }
 
 /// The selected frame with its source line.

@@ -1,5 +1,6 @@
 //! What stands behind the place of a breakpoint or the expression of a watchpoint: `thread N`, `if EXPRESSION`.
 
+use super::threads;
 use crate::{Error, Result};
 
 /// Arguments taken apart.
@@ -29,8 +30,7 @@ impl<'a> When<'a> {
         };
         let (what, thread) = before.split_at(at);
         let number = thread.get("thread".len()..).unwrap_or_default().trim();
-        let parsed = number.strip_prefix("1.").unwrap_or(number).parse();
-        let thread = parsed.map_err(|_| Error::say(format!("Invalid thread ID: {number}")))?;
+        let thread = threads::number(number).ok_or_else(|| threads::invalid(number))?;
         Ok(Self { what: what.trim(), thread: Some(thread), condition })
     }
 }

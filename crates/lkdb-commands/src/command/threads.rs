@@ -158,7 +158,8 @@ fn thread(session: &mut Session<'_>, rest: &str) -> Result {
     Ok(Box::new(Current { thread, switched, source }))
 }
 
-fn invalid(text: &str) -> Error {
+/// gdb's words for what is no thread's number.
+pub(super) fn invalid(text: &str) -> Error {
     Error::say(format!("Invalid thread ID: {text}"))
 }
 
@@ -265,7 +266,7 @@ fn word(text: &str) -> (&str, &str) {
 }
 
 /// The number of a CPU; gdb counts machines too: `1.2`.
-fn number(text: &str) -> Option<u64> {
+pub(super) fn number(text: &str) -> Option<u64> {
     text.strip_prefix("1.").unwrap_or(text).parse().ok()
 }
 

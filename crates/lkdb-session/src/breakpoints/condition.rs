@@ -1,15 +1,15 @@
 //! Whether a breakpoint that was come by stops: its CPU, its condition, its ignore count.
 
-use std::rc::Rc;
-
-use lkdb_base::{Memory, RuntimeAddr};
-use lkdb_symbols::dwarf::{DeclarationKind, LocationDescription};
-use lkdb_symbols::{DwarfRegister, Gone, Located, Place, TypeId, TypeSource};
+use lkdb_base::RuntimeAddr;
+use lkdb_symbols::dwarf::Block;
+use lkdb_symbols::{Gone, Located, Place};
 use lkdb_target::Thread;
 use lkdb_value::expr::{parse, type_of};
-use lkdb_value::{Bytes, Context, Error as ValueError, Named as Meaning};
+use lkdb_value::{Context as _, Error as ValueError, Named as Meaning};
 
 use super::Breakpoint;
+use crate::frames::{declared_type, meaning_in};
+use crate::overlay::{Over, Overlay};
 use crate::{Error, Result, Session};
 
 /// What a breakpoint makes of a CPU that has come by.
@@ -53,7 +53,7 @@ impl Session<'_> {
     /// an expression.
     pub(super) fn check_condition(&self, condition: &str, places: &[RuntimeAddr]) -> Result<()> {
         let check = |place: Option<Located>| -> Result<()> {
-            let context = AtPlace { session: self, place };
+            let context = Over { session: self, overlay: AtPlace(place) };
             type_of(&parse(condition, &context)?, &context)?;
             Ok(())
         };
@@ -99,83 +99,26 @@ impl Session<'_> {
     }
 }
 
-/// The session as an expression sees it that stands at a place without a frame: types are known, values are not.
-struct AtPlace<'s, 'd> {
-    session: &'s Session<'d>,
-    place: Option<Located>,
-}
+/// A place without a frame: types of its names are known, values are not.
+struct AtPlace(Option<Located>);
 
-impl AtPlace<'_, '_> {
+impl AtPlace {
     /// What a name means in the blocks around the place.
-    fn declared(&self, name: &str) -> Option<Meaning> {
-        let place = self.place?;
-        let dwarf = self.session.symbols().object(place.object)?.dwarf()?;
+    fn declared(&self, session: &Session<'_>, name: &str) -> Option<Meaning> {
+        let place = self.0?;
+        let dwarf = session.symbols().object(place.object)?.dwarf()?;
         let scopes = dwarf.scopes_at(place.address).ok()??;
-        for block in scopes.at(place.address) {
-            for declared in block.symbols.iter().filter(|declared| declared.name == name) {
-                let ty = || declared.ty.and_then(|ty| dwarf.type_id(ty).ok()).unwrap_or(TypeId::Void);
-                match &declared.kind {
-                    DeclarationKind::Variable(LocationDescription::Unresolved)
-                    | DeclarationKind::Label(_)
-                    | DeclarationKind::Tag
-                    | DeclarationKind::Function(_) => {}
-                    DeclarationKind::Variable(_) | DeclarationKind::Parameter(_) => {
-                        return Some(Meaning::Variable(ty(), Place::Gone(Gone::NoFrame)));
-                    }
-                    DeclarationKind::Typedef => {
-                        return Some(Meaning::Type(dwarf.type_id(declared.die).ok()?));
-                    }
-                    DeclarationKind::Enumerator(value) => {
-                        return Some(Meaning::Enumerator(ty(), i128::from(*value)));
-                    }
-                }
-            }
-            if block.inlined.is_some() {
-                break;
-            }
-        }
-        None
+        let outermost = |block: &&Block<'_>| block.inlined.is_some();
+        let blocks = scopes.at(place.address);
+        let own = blocks.iter().position(outermost).map_or(blocks.len(), |last| last + 1);
+        meaning_in(dwarf, blocks.into_iter().take(own), name, |_, declared| {
+            Some(Meaning::Variable(declared_type(dwarf, declared), Place::Gone(Gone::NoFrame)))
+        })
     }
 }
 
-impl Context for AtPlace<'_, '_> {
-    fn types(&self) -> &dyn TypeSource {
-        self.session.symbols()
-    }
-
-    fn memory(&self) -> &dyn Memory {
-        self.session.memory()
-    }
-
-    fn named(&self, name: &str) -> Result<Meaning, ValueError> {
-        self.declared(name).map_or_else(|| self.session.global(name), Ok)
-    }
-
-    fn scoped(&self, scope: &str, name: &str) -> Result<Meaning, ValueError> {
-        self.session.scoped(scope, name)
-    }
-
-    fn tagged(&self, kind: &'static str, name: &str) -> Result<TypeId, ValueError> {
-        self.session.tagged(kind, name)
-    }
-
-    fn type_named(&self, name: &str) -> Result<TypeId, ValueError> {
-        Context::type_named(self.session, name)
-    }
-
-    fn symbol_at(&self, address: RuntimeAddr) -> Option<String> {
-        self.session.symbol_at(address)
-    }
-
-    fn register(&self, register: DwarfRegister) -> Result<Rc<[u8]>, Gone> {
-        self.session.register(register)
-    }
-
-    fn register_named(&self, name: &str) -> Option<Result<Bytes, ValueError>> {
-        self.session.register_named(name)
-    }
-
-    fn convenience(&self, name: &str) -> Option<Bytes> {
-        self.session.convenience(name)
+impl Overlay for AtPlace {
+    fn named(&self, session: &Session<'_>, name: &str) -> Result<Meaning, ValueError> {
+        self.declared(session, name).map_or_else(|| session.global(name), Ok)
     }
 }

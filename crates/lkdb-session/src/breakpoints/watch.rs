@@ -4,19 +4,19 @@
 //! expression with locals holds as long as their frame: the watchpoint ends with it.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 
 use lkdb_base::{Memory, RuntimeAddr, Unreadable};
 use lkdb_symbols::dwarf::{DeclarationKind, LocationDescription};
-use lkdb_symbols::{DwarfRegister, Gone, Place, TypeId, TypeSource};
+use lkdb_symbols::{Place, TypeId, TypeSource as _};
 use lkdb_target::{Site, Thread};
 use lkdb_value::expr::{evaluate, parse};
-use lkdb_value::{Bytes, Context, Error as ValueError, Named as Meaning, Value};
+use lkdb_value::{Bytes, Context as _, Error as ValueError, Named as Meaning, Value};
 
 use super::condition::Verdict;
 use super::{Access, Found, What, Wish};
 use crate::frames::FrameId;
 use crate::live::Stop;
+use crate::overlay::{Over, Overlay};
 use crate::run::Landing;
 use crate::stepping::Return;
 use crate::{Error, Result, Session};
@@ -117,9 +117,7 @@ impl Session<'_> {
         let Some(frame) = self.frame_id(level) else { return Ok(None) };
         let row = self.frame(level)?;
         let stack = self.stack(level + 1)?;
-        let caller = stack.frames.get(row.physical + 1);
-        let back = caller.map(|caller| Return::into_frame(self, caller)).transpose()?;
-        Ok(Some(Scope { frame, back }))
+        Ok(Some(Scope { frame, back: Return::of(self, &stack, row.physical)? }))
     }
 
     fn bytes_of(&self, (ty, address): (TypeId, RuntimeAddr)) -> Result<Vec<(RuntimeAddr, u64)>> {
@@ -128,15 +126,16 @@ impl Session<'_> {
 
     /// Evaluates an expression and notes what it takes. Memory that cannot be read is no error: it may come.
     fn see(&self, text: &str) -> Result<Seen> {
-        let lens = Lens::new(self);
-        let value = evaluate(&parse(text, &lens)?, &lens);
+        let over = Lens::over(self);
+        let value = evaluate(&parse(text, &over)?, &over);
         let place = |value: &Value| value.address().map(|address| (value.ty, address));
         let place = value.as_ref().ok().and_then(place);
-        let bytes = match value.and_then(|value| value.bytes(&lens)) {
+        let bytes = match value.and_then(|value| value.bytes(&over)) {
             Ok(bytes) => Some(bytes),
             Err(ValueError::Memory(_)) => None,
             Err(error) => return Err(error.into()),
         };
+        let lens = over.overlay;
         let (of_frame, of_registers) = (lens.frame.get(), lens.registers.get());
         Ok(Seen { value: bytes, place, reads: lens.reads.into_inner(), of_frame, of_registers })
     }
@@ -295,7 +294,7 @@ fn places(reads: Vec<(RuntimeAddr, u64)>) -> Vec<Found> {
     reads.into_iter().filter(|(_, length)| *length > 0).map(found).collect()
 }
 
-/// The session as an expression sees it whose reads are noted.
+/// Notes what an expression reads.
 struct Lens<'s, 'd> {
     session: &'s Session<'d>,
     reads: RefCell<Vec<(RuntimeAddr, u64)>>,
@@ -306,8 +305,9 @@ struct Lens<'s, 'd> {
 }
 
 impl<'s, 'd> Lens<'s, 'd> {
-    fn new(session: &'s Session<'d>) -> Self {
-        Self { session, reads: RefCell::default(), frame: Cell::new(false), registers: Cell::new(false) }
+    fn over(session: &'s Session<'d>) -> Over<'s, 'd, Self> {
+        let (reads, frame, registers) = (RefCell::default(), Cell::new(false), Cell::new(false));
+        Over { session, overlay: Self { session, reads, frame, registers } }
     }
 
     /// Whether a name is a variable of the selected frame that ends with it.
@@ -341,53 +341,23 @@ impl Memory for Lens<'_, '_> {
     }
 }
 
-impl Context for Lens<'_, '_> {
-    fn types(&self) -> &dyn TypeSource {
-        self.session.symbols()
-    }
-
-    fn memory(&self) -> &dyn Memory {
-        self
-    }
-
-    fn named(&self, name: &str) -> Result<Meaning, ValueError> {
+impl Overlay for Lens<'_, '_> {
+    fn named(&self, session: &Session<'_>, name: &str) -> Result<Meaning, ValueError> {
         if self.is_local(name) {
             self.frame.set(true);
         }
-        let meaning = self.session.named(name)?;
+        let meaning = session.named(name)?;
         if let Meaning::Variable(_, Place::Gone(gone)) = &meaning {
             return Err(ValueError::Gone(gone.clone()));
         }
         Ok(meaning)
     }
 
-    fn scoped(&self, scope: &str, name: &str) -> Result<Meaning, ValueError> {
-        self.session.scoped(scope, name)
+    fn memory(&self) -> Option<&dyn Memory> {
+        Some(self)
     }
 
-    fn tagged(&self, kind: &'static str, name: &str) -> Result<TypeId, ValueError> {
-        self.session.tagged(kind, name)
-    }
-
-    fn type_named(&self, name: &str) -> Result<TypeId, ValueError> {
-        Context::type_named(self.session, name)
-    }
-
-    fn symbol_at(&self, address: RuntimeAddr) -> Option<String> {
-        self.session.symbol_at(address)
-    }
-
-    fn register(&self, register: DwarfRegister) -> Result<Rc<[u8]>, Gone> {
+    fn reads_register(&self) {
         self.registers.set(true);
-        self.session.register(register)
-    }
-
-    fn register_named(&self, name: &str) -> Option<Result<Bytes, ValueError>> {
-        self.registers.set(true);
-        self.session.register_named(name)
-    }
-
-    fn convenience(&self, name: &str) -> Option<Bytes> {
-        self.session.convenience(name)
     }
 }

@@ -21,6 +21,7 @@ use crate::{Error, Result, Session};
 pub(crate) use rows::line_at;
 pub use rows::{Inline, Line, Row};
 pub use variables::{Variable, is_scalar, why_gone};
+pub(crate) use variables::{declared_type, meaning_in};
 use world::Program;
 pub(crate) use world::Tables;
 
@@ -37,7 +38,6 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Whether so many rows and the caller of the last are known, or the stack has no more.
     /// The frame that a physical one returns to: those that were left by jumps are passed over.
     #[must_use]
     pub fn caller_of(&self, physical: usize) -> Option<&Frame> {
@@ -45,6 +45,7 @@ impl Stack {
         outer.iter().find(|frame| !frame.jumped())
     }
 
+    /// Whether so many rows and the caller of the last are known, or the stack has no more.
     fn reaches(&self, rows: usize) -> bool {
         let last = rows.checked_sub(1).and_then(|last| self.rows.get(last));
         self.end.is_some() || rows == 0 || last.is_some_and(|row| row.physical + 1 < self.frames.len())

@@ -7,7 +7,7 @@ use lkdb_symbols::dwarf::{Block, Declaration, DeclarationKind, Dwarf, LocationDe
 use lkdb_symbols::types::{Base, Encoding, Type};
 use lkdb_symbols::{DwarfRegister, Gone, Object, Place, TypeId, TypeSource as _};
 use lkdb_unwind::{Frame, Scene};
-use lkdb_value::{Error as ValueError, Named as Meaning, Value};
+use lkdb_value::{Named as Meaning, Value};
 
 use super::Row;
 use crate::{Result, Session};
@@ -153,35 +153,15 @@ impl<'d> Session<'d> {
     }
 
     /// What a name means in the blocks of the selected frame.
-    pub(crate) fn named_in_frame(&self, name: &str) -> Option<Result<Meaning, ValueError>> {
+    pub(crate) fn named_in_frame(&self, name: &str) -> Option<Meaning> {
         let level = self.selected_frame();
         let row = self.frame(level).ok()?;
         let blocks = self.blocks_of(&row).ok()?;
         let (_, dwarf, _) = self.object_of(&row)?;
-        for block in &blocks {
-            for declared in block.symbols.iter().filter(|declared| declared.name == name) {
-                match &declared.kind {
-                    DeclarationKind::Variable(LocationDescription::Unresolved)
-                    | DeclarationKind::Label(_)
-                    | DeclarationKind::Tag
-                    | DeclarationKind::Function(_) => {}
-                    DeclarationKind::Variable(_) | DeclarationKind::Parameter(_) => {
-                        let frames = self.frames_from(level).ok()?;
-                        let value = self.variable(&row, &frames, block, declared)?.value;
-                        return Some(Ok(Meaning::Variable(value.ty, value.place)));
-                    }
-                    DeclarationKind::Typedef => {
-                        let ty = dwarf.type_id(declared.die).ok()?;
-                        return Some(Ok(Meaning::Type(ty)));
-                    }
-                    DeclarationKind::Enumerator(value) => {
-                        let ty = declared_type(dwarf, declared);
-                        return Some(Ok(Meaning::Enumerator(ty, i128::from(*value))));
-                    }
-                }
-            }
-        }
-        None
+        meaning_in(dwarf, &blocks, name, |block, declared| {
+            let value = self.variable(&row, &self.frames_from(level).ok()?, block, declared)?.value;
+            Some(Meaning::Variable(value.ty, value.place))
+        })
     }
 
     /// What gdb calls the address of a frame's arguments and locals, from before call frame information: by the
@@ -231,7 +211,35 @@ impl<'d> Session<'d> {
     }
 }
 
-fn declared_type(dwarf: &Dwarf<'_>, declared: &Declaration<'_>) -> TypeId {
+/// What a name means in some blocks, the innermost first; of a variable or parameter `variable` says it.
+pub(crate) fn meaning_in<'b, 'd: 'b>(
+    dwarf: &Dwarf<'d>,
+    blocks: impl IntoIterator<Item = &'b Block<'d>>,
+    name: &str,
+    variable: impl Fn(&'b Block<'d>, &'b Declaration<'d>) -> Option<Meaning>,
+) -> Option<Meaning> {
+    for block in blocks {
+        for declared in block.symbols.iter().filter(|declared| declared.name == name) {
+            match &declared.kind {
+                DeclarationKind::Variable(LocationDescription::Unresolved)
+                | DeclarationKind::Label(_)
+                | DeclarationKind::Tag
+                | DeclarationKind::Function(_) => {}
+                DeclarationKind::Variable(_) | DeclarationKind::Parameter(_) => {
+                    return variable(block, declared);
+                }
+                DeclarationKind::Typedef => return Some(Meaning::Type(dwarf.type_id(declared.die).ok()?)),
+                DeclarationKind::Enumerator(value) => {
+                    return Some(Meaning::Enumerator(declared_type(dwarf, declared), i128::from(*value)));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// The type that a declaration gives.
+pub(crate) fn declared_type(dwarf: &Dwarf<'_>, declared: &Declaration<'_>) -> TypeId {
     declared.ty.and_then(|ty| dwarf.type_id(ty).ok()).unwrap_or(TypeId::Void)
 }
 

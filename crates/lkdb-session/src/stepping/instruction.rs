@@ -61,7 +61,7 @@ impl Goal for Instruction {
         if self.over && session.stack_pointer(cpu)? <= self.from_sp {
             session.look_at(cpu)?;
             let stack = session.stack(1)?;
-            let back = stack.caller_of(0).map(|caller| Return::into_frame(session, caller)).transpose()?;
+            let back = Return::of(session, &stack, 0)?;
             // A call returns right behind itself, with the stack as it was.
             let behind = |back: &Return| back.pc.0.wrapping_sub(self.from.0) <= LONGEST as u64;
             self.back = back.filter(|back| behind(back) && back.sp == self.from_sp);

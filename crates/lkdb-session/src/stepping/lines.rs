@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 
-use lkdb_base::RuntimeAddr;
+use lkdb_base::{LinkAddr, RuntimeAddr};
+use lkdb_symbols::Object;
 use lkdb_target::{Site, Steps, Thread};
 
 use super::returning::Return;
 use super::{step, steps_of};
-use crate::frames::{Inline, Row, line_at};
+use crate::frames::{self, Inline, Row, Stack, line_at};
 use crate::live::{Goal, Verdict};
 use crate::run::{Landing, Move};
 use crate::{Result, Session};
@@ -77,8 +78,8 @@ struct Here {
     row: Row,
     /// The line of the code itself, be it an inlined function's that is not entered yet.
     code: Option<(Rc<str>, u32)>,
-    start: Option<RuntimeAddr>,
-    end: Option<RuntimeAddr>,
+    /// Where the code of that line begins and ends.
+    range: Option<Range<RuntimeAddr>>,
     /// The code here begins with a statement: a good place to stop.
     statement: bool,
 }
@@ -110,19 +111,17 @@ impl Line {
         let row = session.frame(level)?;
         let stack = session.stack(level + 2)?;
         let frame = stack.frames.get(row.physical).ok_or_else(super::no_frame)?;
-        let outer = stack.rows.iter().skip(level + 1).filter(|outer| outer.physical == row.physical);
-        let function = outer.clone().next_back().and_then(|row| row.function.clone());
-        let inlined = outer.rev().filter_map(|row| row.inlined).collect();
+        let origin = Identity::of(&stack, row.physical, level + 1).ok_or_else(super::no_frame)?;
         let back = (row.physical > 0).then(|| Return::into_frame(session, frame)).transpose()?;
         Ok(Self {
             how: How::Over,
             steps: steps_of(cpu),
             wait: back.map(Wait::Back),
-            origin: Identity { cfa: frame.cfa, function: function.clone(), inlined },
+            began_in: origin.function.clone(),
+            origin,
             range: 0..0,
             line: None,
             entered: false,
-            began_in: function,
             in_frame: false,
         })
     }
@@ -135,8 +134,8 @@ impl Line {
 
     /// The code that is stepped through without a look.
     fn take_range(&mut self, session: &Session<'_>, here: &Here) {
-        self.range = match (here.start, here.end) {
-            (Some(start), Some(end)) if (start.0..end.0).contains(&here.pc.0) => start.0..end.0,
+        self.range = match &here.range {
+            Some(range) if range.contains(&here.pc) => range.start.0..range.end.0,
             // No line: one instruction is all there is to leave.
             _ => here.pc.0..here.pc.0 + 1,
         };
@@ -203,7 +202,8 @@ impl Line {
             return Ok(if self.how == How::Into { Verdict::Done(cpu) } else { Verdict::GoOn });
         }
         let Some(line) = here.code.clone() else { return Ok(Verdict::Done(cpu)) };
-        let begins = self.line.as_ref() != Some(&line) && here.start == Some(here.pc);
+        let begins = self.line.as_ref() != Some(&line)
+            && here.range.as_ref().is_some_and(|range| range.start == here.pc);
         if begins && here.statement {
             return Ok(Verdict::Done(cpu));
         }
@@ -220,6 +220,15 @@ impl Line {
 }
 
 impl Identity {
+    /// Of a physical frame, without the inlined calls whose rows are before `from`.
+    fn of(stack: &Stack, physical: usize, from: usize) -> Option<Self> {
+        let frame = stack.frames.get(physical)?;
+        let rows = stack.rows.iter().skip(from).filter(|row| row.physical == physical);
+        let function = rows.clone().next_back().and_then(|row| row.function.clone());
+        let inlined = rows.rev().filter_map(|row| row.inlined).collect();
+        Some(Self { cfa: frame.cfa, function, inlined })
+    }
+
     /// Whether this is a function inlined into `other`, or into one that is.
     fn is_within(&self, other: &Self) -> bool {
         self.cfa == other.cfa
@@ -281,27 +290,19 @@ impl Here {
         }
         let row = session.frame(0)?;
         let stack = session.stack(1)?;
-        let identity = |physical: usize| {
-            let frame = stack.frames.get(physical)?;
-            let rows = stack.rows.iter().filter(|row| row.physical == physical);
-            let function = rows.clone().next_back().and_then(|row| row.function.clone());
-            let inlined = rows.rev().filter_map(|row| row.inlined).collect();
-            Some(Identity { cfa: frame.cfa, function, inlined })
-        };
+        let identity = |physical: usize| Identity::of(&stack, physical, 0);
         let outer =
             (1..stack.frames.len()).find(|at| stack.frames.get(*at).is_some_and(|frame| !frame.jumped()));
-        let back = stack.caller_of(0).map(|caller| Return::into_frame(session, caller)).transpose()?;
+        let back = Return::of(session, &stack, 0)?;
         let thunk = stack.frames.first().is_some_and(|frame| frame.thunk);
-        let code = session.line_of_code(row.pc);
-        let (start, end) = session.line_range(row.pc);
+        let (code, range) = session.line_of_code(row.pc).unzip();
         Ok(Self {
             pc: row.pc,
             identity: identity(0).ok_or_else(super::no_frame)?,
             caller: outer.and_then(identity),
             back,
             thunk,
-            start,
-            end,
+            range: range.flatten(),
             statement: code.as_ref().is_some_and(|code| code.statement),
             code: code.map(|code| (code.file, code.line)),
             row,
@@ -318,37 +319,32 @@ impl Here {
     }
 }
 
-impl Session<'_> {
-    /// Where the code of the line around an address begins and ends.
-    fn line_range(&self, pc: RuntimeAddr) -> (Option<RuntimeAddr>, Option<RuntimeAddr>) {
-        let range = || {
-            let place = self.symbols().locate(pc)?;
-            let object = self.symbols().object(place.object)?;
-            let (_, range) = line_at(object.dwarf()?, place.address)?;
-            Some((object.runtime(range.start)?, object.runtime(range.end)?))
-        };
-        range().map_or((None, None), |(start, end)| (Some(start), Some(end)))
+impl<'d> Session<'d> {
+    /// The line of the code at an address, whoever's it is, and where its code begins and ends.
+    fn line_of_code(&self, pc: RuntimeAddr) -> Option<(frames::Line, Option<Range<RuntimeAddr>>)> {
+        let place = self.symbols().locate(pc)?;
+        let object = self.symbols().object(place.object)?;
+        let (line, range) = line_at(object.dwarf()?, place.address)?;
+        let bounds = object.runtime(range.start).zip(object.runtime(range.end));
+        Some((line, bounds.map(|(start, end)| start..end)))
     }
 
-    /// The line of the code at an address, whoever's it is.
-    fn line_of_code(&self, pc: RuntimeAddr) -> Option<crate::frames::Line> {
+    /// The function around an address: its file, and where it begins there.
+    fn function_around(&self, pc: RuntimeAddr) -> Option<(&Object<'d>, LinkAddr)> {
         let place = self.symbols().locate(pc)?;
-        let (line, _) = line_at(self.symbols().object(place.object)?.dwarf()?, place.address)?;
-        Some(line)
+        let object = self.symbols().object(place.object)?;
+        Some((object, object.dwarf()?.function_at(place.address).ok()??.entry))
     }
 
     /// Where the function around an address begins.
     fn function_entry(&self, pc: RuntimeAddr) -> Option<RuntimeAddr> {
-        let place = self.symbols().locate(pc)?;
-        let object = self.symbols().object(place.object)?;
-        object.runtime(object.dwarf()?.function_at(place.address).ok()??.entry)
+        let (object, entry) = self.function_around(pc)?;
+        object.runtime(entry)
     }
 
     /// Where the body of the function around an address begins, behind its prologue.
     fn body_of(&self, pc: RuntimeAddr) -> Option<RuntimeAddr> {
-        let place = self.symbols().locate(pc)?;
-        let object = self.symbols().object(place.object)?;
-        let entry = object.dwarf()?.function_at(place.address).ok()??.entry;
+        let (object, entry) = self.function_around(pc)?;
         object.runtime(object.start(entry).ok()?.address)
     }
 }

@@ -24,6 +24,18 @@ use crate::{Error, Result, Session};
 pub use lines::How;
 pub use returning::Return;
 
+/// What a step goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// `stepi`, and `nexti`.
+    Instruction {
+        /// A call is one instruction.
+        over: bool,
+    },
+    /// `step`, `next`, and `until` without an argument.
+    Line(How),
+}
+
 /// A step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stepped {
@@ -47,17 +59,39 @@ fn step(steps: Steps) -> Move {
 }
 
 impl Session<'_> {
-    /// `stepi` and, with `over` calls, `nexti`.
+    /// Steps so many times, at least once, unless something else stops the machine before.
     ///
     /// # Errors
     /// When there is no machine, or it cannot be moved.
-    pub fn step_instruction(&mut self, over: bool) -> Result<Stepped> {
+    pub fn step(&mut self, step: Step, times: u64) -> Result<Stepped> {
+        for _ in 1..times {
+            let stop = match step {
+                // Where it leads is asked of the last one alone.
+                Step::Instruction { over } => self.one_instruction(over)?,
+                Step::Line(how) => self.one_line(how)?.stop,
+            };
+            if !stop.is_done() {
+                return Ok(Stepped { stop, in_frame: false });
+            }
+        }
+        match step {
+            Step::Instruction { over } => self.last_instruction(over),
+            Step::Line(how) => self.one_line(how),
+        }
+    }
+
+    fn one_instruction(&mut self, over: bool) -> Result<Stop> {
         let cpu = self.live()?.selected();
+        let mut goal = instruction::Instruction::new(self, cpu, over)?;
+        self.proceed(&mut goal)
+    }
+
+    /// One instruction, and whether it stays in its frame.
+    fn last_instruction(&mut self, over: bool) -> Result<Stepped> {
         let place =
             |session: &Self| (session.frame(0).ok().and_then(|row| row.function), session.frame_id(0));
         let (function, frame) = place(self);
-        let mut goal = instruction::Instruction::new(self, cpu, over)?;
-        let stop = self.proceed(&mut goal)?;
+        let stop = self.one_instruction(over)?;
         let (now, frame_now) = place(self);
         // Entry code has frames whose address is not known.
         let same = function == now && frame.zip(frame_now).is_none_or(|(before, now)| before == now);
@@ -65,11 +99,7 @@ impl Session<'_> {
         Ok(Stepped { stop, in_frame })
     }
 
-    /// `step`, `next`, and `until` without an argument.
-    ///
-    /// # Errors
-    /// When there is no machine, or it cannot be moved.
-    pub fn step_line(&mut self, how: How) -> Result<Stepped> {
+    fn one_line(&mut self, how: How) -> Result<Stepped> {
         if self.enter_inlined(how)? {
             let cpu = self.live()?.selected().cpu();
             return Ok(Stepped { stop: Stop::Done { cpu }, in_frame: false });
@@ -91,11 +121,7 @@ impl Session<'_> {
             return self.proceed(&mut goal);
         }
         let mut goal = returning::Finish::new(self, level)?;
-        let stop = self.proceed(&mut goal)?;
-        if stop.is_done() {
-            self.stand_before_inlined(0)?;
-        }
-        Ok(stop)
+        self.proceed(&mut goal)
     }
 
     /// `until LOCATION` and, where another frame will do, `advance LOCATION`: to a place that the selected frame's task

@@ -7,6 +7,7 @@ use lkdb_target::{Site, Thread};
 use lkdb_unwind::Frame;
 
 use super::no_frame;
+use crate::frames::Stack;
 use crate::live::{Goal, Verdict};
 use crate::run::{Landing, Move};
 use crate::{Error, Result, Session};
@@ -26,6 +27,11 @@ impl Return {
         let number = session.live()?.arch().frames.stack_pointer;
         let sp = caller.registers.get(number).ok_or_else(no_frame)?;
         Ok(Self { pc: caller.pc.address(), sp })
+    }
+
+    /// The return out of a physical frame, past those that were left by jumps; none out of the outermost.
+    pub(crate) fn of(session: &Session<'_>, stack: &Stack, physical: usize) -> Result<Option<Self>> {
+        stack.caller_of(physical).map(|caller| Self::into_frame(session, caller)).transpose()
     }
 
     /// The CPU on which it has happened, if it has.
@@ -80,8 +86,7 @@ impl Finish {
         let outermost = || Error::say("\"finish\" not meaningful in the outermost frame.");
         let row = session.frame(level)?;
         let stack = session.stack(level + 1)?;
-        let caller = stack.caller_of(row.physical).ok_or_else(outermost)?;
-        Ok(Self { back: Return::into_frame(session, caller)? })
+        Ok(Self { back: Return::of(session, &stack, row.physical)?.ok_or_else(outermost)? })
     }
 }
 
@@ -113,8 +118,7 @@ impl RunTo {
         let level = session.selected_frame();
         let row = session.frame(level)?;
         let stack = session.stack(level + 1)?;
-        let back = stack.caller_of(row.physical);
-        let back = back.map(|caller| Return::into_frame(session, caller)).transpose()?;
+        let back = Return::of(session, &stack, row.physical)?;
         let frame = stack.frames.get(row.physical).and_then(|frame| frame.cfa).filter(|_| same_frame);
         Ok(Self { places: places.to_vec(), frame, back })
     }
