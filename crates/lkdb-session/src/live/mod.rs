@@ -26,7 +26,7 @@ pub use lkdb_target::Thread as Cpu;
 
 pub use end::Hold;
 pub use resume::{Goal, Verdict};
-pub use stop::{Hit, Stop};
+pub use stop::Stop;
 
 /// What is known of where the kernel lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,8 @@ pub struct Live {
     boot_within: Duration,
     selected: Thread,
     stop: Option<Stop>,
-    queue: Vec<Hit>,
+    /// CPUs that have come to breakpoints and where, not judged yet.
+    queue: Vec<(Thread, RuntimeAddr)>,
     memory: GuestMemory,
     kernel_root: Option<PhysAddr>,
     /// The CPU that has come to the first instruction of inlined calls, and how many the user is not in yet.

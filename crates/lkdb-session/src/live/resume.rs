@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use lkdb_base::RuntimeAddr;
 use lkdb_target::{BreakpointKind, Site, Thread};
 
-use super::{Hit, Kernel, Stop};
+use super::{Kernel, Stop};
 use crate::breakpoints::Verdict as HitVerdict;
 use crate::run::{Cause, Landing, Move};
 use crate::{Error, Result, Session};
@@ -189,51 +189,53 @@ impl Session<'_> {
         Ok(None)
     }
 
-    /// Counts the hits of CPUs that have come to their places, and queues those that stop. The CPU that the stub
-    /// names comes first.
+    /// Queues the CPUs that have come to breakpoints. The one that the stub names comes first.
     fn queue_hits(&mut self, came: &[(Thread, RuntimeAddr)], named: Option<Thread>) -> Result<()> {
-        for (cpu, pc) in came {
-            let (mut numbers, mut failed) = (Vec::new(), Vec::new());
-            for place in self.breakpoints().at(*pc) {
-                match self.judge_hit(place.0, *cpu)? {
-                    HitVerdict::Passes => continue,
-                    HitVerdict::Stops => {}
-                    HitVerdict::Failed(why) => failed.push((place.0, why)),
-                }
-                numbers.push(place);
-            }
-            if !numbers.is_empty() {
-                self.live_mut()?.queue.push(Hit { cpu: *cpu, pc: *pc, numbers, failed });
-            }
-        }
-        self.live_mut()?.queue.sort_by_key(|hit| Some(hit.cpu) != named);
+        let on = |(_, pc): &&(Thread, RuntimeAddr)| !self.breakpoints().at(*pc).is_empty();
+        let hits: Vec<_> = came.iter().filter(on).copied().collect();
+        let queue = &mut self.live_mut()?.queue;
+        queue.extend(hits);
+        queue.sort_by_key(|(cpu, _)| Some(*cpu) != named);
         Ok(())
     }
 
-    /// The next hit that was queued, if it is still one: its CPU may have been moved, its breakpoint deleted.
+    /// The next of the queued hits that stops. Each is judged when its turn comes, for what the user has said since:
+    /// its CPU may have been moved, its breakpoint deleted or told to ignore it.
     fn queued(&mut self) -> Result<Option<Stop>> {
         loop {
             let live = self.live_mut()?;
             if live.queue.is_empty() {
                 return Ok(None);
             }
-            let hit = live.queue.remove(0);
-            if live.pc(hit.cpu) != Some(hit.pc) {
-                continue;
+            let (cpu, pc) = live.queue.remove(0);
+            if live.pc(cpu) == Some(pc)
+                && let Some(stop) = self.hit(cpu, pc)?
+            {
+                return Ok(Some(stop));
             }
-            let still = self.breakpoints().at(hit.pc);
-            let numbers: Vec<_> = hit.numbers.into_iter().filter(|place| still.contains(place)).collect();
-            if numbers.is_empty() {
-                continue;
-            }
-            let temporary = |number: &u32| self.breakpoints().get(*number).is_ok_and(|one| one.temporary);
-            let deleted: Vec<u32> = numbers.iter().map(|(number, _)| *number).filter(temporary).collect();
-            for number in &deleted {
-                let _ = self.breakpoints_mut().delete(*number);
-            }
-            let (cpu, failed) = (hit.cpu.cpu(), hit.failed);
-            return Ok(Some(Stop::Breakpoint { cpu, numbers, deleted, failed }));
         }
+    }
+
+    /// Counts the hits of a CPU that has come to a place; the stop, where one of its breakpoints stops it.
+    fn hit(&mut self, cpu: Thread, pc: RuntimeAddr) -> Result<Option<Stop>> {
+        let (mut numbers, mut failed) = (Vec::new(), Vec::new());
+        for place in self.breakpoints().at(pc) {
+            match self.judge_hit(place.0, cpu)? {
+                HitVerdict::Passes => continue,
+                HitVerdict::Stops => {}
+                HitVerdict::Failed(why) => failed.push((place.0, why)),
+            }
+            numbers.push(place);
+        }
+        if numbers.is_empty() {
+            return Ok(None);
+        }
+        let temporary = |number: &u32| self.breakpoints().get(*number).is_ok_and(|one| one.temporary);
+        let deleted: Vec<u32> = numbers.iter().map(|(number, _)| *number).filter(temporary).collect();
+        for number in &deleted {
+            let _ = self.breakpoints_mut().delete(*number);
+        }
+        Ok(Some(Stop::Breakpoint { cpu: cpu.cpu(), numbers, deleted, failed }))
     }
 }
 

@@ -1,23 +1,9 @@
 //! Why the machine stands still.
 
-use lkdb_base::RuntimeAddr;
 use lkdb_target::Thread;
 use serde::Serialize;
 
 use crate::breakpoints::Touched;
-
-/// A CPU that came to breakpoints which stop it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hit {
-    /// The CPU.
-    pub cpu: Thread,
-    /// Where it stands.
-    pub pc: RuntimeAddr,
-    /// The breakpoints' numbers, and those of their locations.
-    pub numbers: Vec<(u32, u32)>,
-    /// Those of them whose condition has no value, and why.
-    pub failed: Vec<(u32, String)>,
-}
 
 /// Why the machine stands still.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -98,6 +98,28 @@ fn a_killed_session_leaves_nothing_in_the_guest() {
 }
 
 #[test]
+fn a_second_hit_of_one_moment_waits_its_turn_and_is_judged_then() {
+    let lkdb = running("twice");
+    let mut session = lkdb.start(&["attach", "twice"]);
+    // Where nobody goes by himself.
+    session.type_in("break *panic\n");
+    session.wait_for("Breakpoint 1 at");
+    for cpu in ["1", "2"] {
+        session.type_in(&format!("thread {cpu}\nprint $cpu{cpu} = $pc\nset var $pc = panic\n"));
+        session.wait_for("[Switching to thread");
+    }
+    session.type_in("continue\n");
+    session.wait_for("Breakpoint 1, ");
+    session
+        .type_in("ignore 1 1\nset var $pc = $cpu1\nstepi\nthread 2\nset var $pc = $cpu2\ninfo breakpoints\n");
+    session.wait_for("already hit 2 times");
+    session.type_in("quit\n");
+    let (status, said) = session.end();
+    assert_eq!((status, said.matches("Breakpoint 1, ").count()), (0, 1), "{said}");
+    goes_on(&lkdb, "twice");
+}
+
+#[test]
 fn breakpoints_outlive_a_reboot() {
     let lkdb = running("again");
     let mut session = lkdb.start(&["attach", "again"]);
