@@ -86,8 +86,10 @@ impl<'d> RawSymbols<'d> {
     }
 }
 
-/// How many addresses are looked up by going through the whole table before it is worth sorting.
-const SCANS: u32 = 12;
+/// How many addresses are looked up by going through the whole table before it is worth ordering.
+const SCANS: u32 = 6;
+/// How far back is looked from an address, in bytes: nearly always far enough, then what comes after it.
+const WINDOWS: [u64; 3] = [1 << 14, 1 << 20, u64::MAX];
 
 /// The symbols of a file, by address.
 #[derive(Debug)]
@@ -96,6 +98,8 @@ pub struct MinimalSymbols<'d> {
     layout: Layout,
     relocatable: bool,
     scans: Cell<u32>,
+    /// The addresses of the table's entries and their numbers, by address. Names cost ten times as much to sort.
+    order: OnceCell<Vec<(u64, u32)>>,
     sorted: OnceCell<Vec<Symbol<'d>>>,
 }
 
@@ -108,6 +112,7 @@ impl<'d> MinimalSymbols<'d> {
             layout: Layout::new(elf),
             relocatable: elf.relocatable(),
             scans: Cell::new(0),
+            order: OnceCell::new(),
             sorted: OnceCell::new(),
         })
     }
@@ -144,13 +149,7 @@ impl<'d> MinimalSymbols<'d> {
     fn choose_near(&self, address: u64, section: &Section<'_>) -> Option<Symbol<'d>> {
         let start = self.layout.place(section.index);
         self.scans.set(self.scans.get().saturating_add(1));
-        if self.sorted.get().is_some() || self.scans.get() > SCANS {
-            let all = self.all();
-            let end = all.partition_point(|symbol| symbol.address.0 <= address);
-            return choose(all.get(..end)?, address, section.index, section.executable).symbol;
-        }
-        // A window that holds the answer nearly always; the whole section where it does not.
-        for back in [1 << 14, u64::MAX] {
+        for back in WINDOWS {
             let from = address.saturating_sub(back).max(start);
             let near = self.between(from, address);
             let choice = choose(&near, address, section.index, section.executable);
@@ -163,28 +162,45 @@ impl<'d> MinimalSymbols<'d> {
 
     /// The symbols from one address to another, both included, by address and name.
     fn between(&self, from: u64, to: u64) -> Vec<Symbol<'d>> {
-        let inside = |symbol: &&Sym64<Endianness>| {
-            // In a module values are offsets: only placing them tells.
-            self.relocatable || (from..=to).contains(&symbol.st_value(self.raw.endian))
+        let inside = |address: u64| (from..=to).contains(&address);
+        let entries = self.raw.table.symbols();
+        let read = |entry: &Sym64<Endianness>| self.raw.read(entry).map(|symbol| self.placed(symbol));
+        let mut found: Vec<Symbol<'d>> = if self.scans.get() > SCANS {
+            let order = self.order.get_or_init(|| self.in_order());
+            let after = order.get(order.partition_point(|(address, _)| *address < from)..).unwrap_or_default();
+            let numbers = after.iter().take_while(|(address, _)| inside(*address)).map(|(_, number)| *number);
+            numbers.filter_map(|number| read(entries.get(number as usize)?)).collect()
+        } else {
+            entries.iter().filter(|entry| inside(self.address(entry))).filter_map(read).collect()
         };
-        let symbols = self.raw.table.symbols().iter().filter(inside);
-        let mut found: Vec<Symbol<'d>> = symbols
-            .filter_map(|symbol| self.raw.read(symbol))
-            .map(|symbol| self.placed(symbol))
-            .filter(|symbol| (from..=to).contains(&symbol.address.0))
-            .collect();
         found.sort_by(|a, b| (a.address, a.name).cmp(&(b.address, b.name)));
         found.dedup_by(|a, b| (a.address, a.section, a.name) == (b.address, b.section, b.name));
         found
     }
 
+    fn in_order(&self) -> Vec<(u64, u32)> {
+        let entries = self.raw.table.symbols().iter().zip(0..);
+        let mut order: Vec<_> = entries.map(|(entry, number)| (self.address(entry), number)).collect();
+        order.sort_unstable();
+        order
+    }
+
+    /// Where an entry's symbol lies.
+    fn address(&self, entry: &Sym64<Endianness>) -> u64 {
+        let index = entry.st_shndx(self.raw.endian).0;
+        let section = (index < elf::SHN_LORESERVE).then_some(usize::from(index));
+        self.place(entry.st_value(self.raw.endian), section)
+    }
+
     fn placed(&self, symbol: Symbol<'d>) -> Symbol<'d> {
-        match symbol.section {
-            Some(section) if self.relocatable => {
-                let address = LinkAddr(symbol.address.0.wrapping_add(self.layout.place(section)));
-                Symbol { address, ..symbol }
-            }
-            _ => symbol,
+        Symbol { address: LinkAddr(self.place(symbol.address.0, symbol.section)), ..symbol }
+    }
+
+    /// A value's link address. In a module values are offsets in their sections.
+    fn place(&self, value: u64, section: Option<usize>) -> u64 {
+        match section {
+            Some(section) if self.relocatable => value.wrapping_add(self.layout.place(section)),
+            _ => value,
         }
     }
 }

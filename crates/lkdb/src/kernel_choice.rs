@@ -11,6 +11,7 @@ use lkdb_image::kernel;
 
 use crate::initramfs::KernelFacts;
 use crate::initramfs::kernel::modules_of;
+use crate::kept::Kept;
 use crate::kernel_config;
 use crate::options::MachineOptions;
 
@@ -87,7 +88,13 @@ fn from_image(path: &Path) -> anyhow::Result<Chosen> {
 /// With files of two builds every line would be a lie.
 fn check_same_build(set: &KernelSet) -> anyhow::Result<()> {
     let Some(vmlinux) = &set.vmlinux else { return Ok(()) };
+    let compare = || same_build(set, vmlinux);
+    Kept::of(&Cache::open()?).answer("one build", &[&set.image, vmlinux], compare).map(drop)
+}
+
+/// The build ID of both.
+fn same_build(set: &KernelSet, vmlinux: &Path) -> anyhow::Result<String> {
     let files = || format!("{} and {}", set.image.display(), vmlinux.display());
-    kernel::check_pair(&lkdb_map::map(&set.image)?, &lkdb_map::map(vmlinux)?).with_context(files)?;
-    Ok(())
+    let id = kernel::check_pair(&lkdb_map::map(&set.image)?, &lkdb_map::map(vmlinux)?).with_context(files)?;
+    Ok(id.map(|id| id.to_string()).unwrap_or_default())
 }

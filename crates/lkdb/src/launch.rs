@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::command::internal::own_program;
 use crate::initramfs::{self, Add, InitramfsOptions};
+use crate::kept::Kept;
 use crate::kernel_choice;
 use crate::options::{AccelChoice, MachineOptions};
 use crate::output::{Context, Render, Status};
@@ -42,8 +43,10 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(options: &MachineOptions, wish: Wish, context: &Context) -> anyhow::Result<Prepared> {
     let mut chosen = kernel_choice::choose(options)?;
     let kernel = &chosen.kernel;
-    let qemu = host::qemu(kernel.arch)?;
-    let accel = choose_accel(options, &qemu, context)?;
+    let cache = Cache::open()?;
+    let kept = Kept::of(&cache);
+    let qemu = host::qemu_told(kernel.arch, |path| kept.said("qemu --version", path, || host::banner(path)))?;
+    let accel = choose_accel(options, &qemu, &cache, context)?;
     let shares = shares(&options.share)?;
     let agent_port = agent_port(options, chosen.config.as_ref());
     let archive = initramfs::plan(&archive_options(options, kernel, chosen.config.take(), &shares)?)?;
@@ -154,13 +157,17 @@ impl Render for Line {
     }
 }
 
-fn choose_accel(options: &MachineOptions, qemu: &host::Qemu, context: &Context) -> anyhow::Result<Accel> {
+fn choose_accel(
+    options: &MachineOptions,
+    qemu: &host::Qemu,
+    cache: &Cache,
+    context: &Context,
+) -> anyhow::Result<Accel> {
     let wanted = match options.accel {
         AccelChoice::Auto => host::Wanted::Auto,
         AccelChoice::Kvm => host::Wanted::Kvm,
         AccelChoice::Tcg => host::Wanted::Tcg,
     };
-    let cache = Cache::open()?;
     let choice = host::accel(qemu, wanted, cache.root())?;
     if let Some(why) = choice.why_not_kvm.filter(|_| choice.news) {
         context.note(format!("KVM does not work here ({why}); using TCG"));

@@ -9,6 +9,7 @@ mod exit_status;
 mod gdb;
 mod guest_command;
 mod initramfs;
+mod kept;
 mod kernel_choice;
 mod kernel_config;
 mod kernel_session;

@@ -8,7 +8,7 @@ mod qemu;
 mod sector;
 
 pub use accel::{Accel, Choice, Kvm, Wanted, accel, kvm};
-pub use qemu::{MINIMUM, Qemu, Version, qemu};
+pub use qemu::{MINIMUM, Qemu, Version, banner, qemu, qemu_told};
 
 use std::path::PathBuf;
 

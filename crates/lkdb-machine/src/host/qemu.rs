@@ -63,11 +63,24 @@ impl Qemu {
 /// # Errors
 /// When there is none, or it is too old.
 pub fn qemu(arch: &'static Arch) -> Result<Qemu> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    find(arch, &path, &RED_HAT.map(Path::new))
+    qemu_told(arch, banner)
 }
 
-fn find(arch: &'static Arch, path: &OsStr, red_hat: &[&Path]) -> Result<Qemu> {
+/// The same, where somebody else may know what [`banner`] would give.
+///
+/// # Errors
+/// When there is none, or it is too old.
+pub fn qemu_told(arch: &'static Arch, banner: impl FnOnce(&Path) -> Result<String>) -> Result<Qemu> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    find(arch, &path, &RED_HAT.map(Path::new), banner)
+}
+
+fn find(
+    arch: &'static Arch,
+    path: &OsStr,
+    red_hat: &[&Path],
+    banner: impl FnOnce(&Path) -> Result<String>,
+) -> Result<Qemu> {
     let on_path = std::env::split_paths(path).map(|dir| dir.join(arch.qemu));
     // Red Hat's runs guests of the host's own architecture.
     let native = rustix::system::uname().machine().to_str() == Ok(arch.name);
@@ -75,23 +88,26 @@ fn find(arch: &'static Arch, path: &OsStr, red_hat: &[&Path]) -> Result<Qemu> {
     let found = on_path.chain(red_hat).find(|file| is_program(file));
     let path =
         found.ok_or(Error::NoQemu { arch: arch.name, program: arch.qemu, package: debian_package(arch) })?;
-    let version = version(&path)?;
+    let said = banner(&path)?;
+    let version = Version::of_banner(&said).ok_or(Error::NotQemu { path: path.clone(), said })?;
     if version < MINIMUM {
         return Err(Error::TooOld { path, version });
     }
     Ok(Qemu { path, version, arch })
 }
 
-fn version(path: &Path) -> Result<Version> {
+/// The line that a QEMU says its version with.
+///
+/// # Errors
+/// When it cannot be run, or says something else.
+pub fn banner(path: &Path) -> Result<String> {
     let not_qemu = |said: String| Error::NotQemu { path: path.to_owned(), said };
     let output = Command::new(path).arg("--version").stdin(Stdio::null()).output();
     let output = output.map_err(|error| not_qemu(error.to_string()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Version::of_banner(&text).ok_or_else(|| {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        let line = text.lines().chain(errors.lines()).next().unwrap_or("it says nothing");
-        not_qemu(line.to_owned())
-    })
+    let [text, errors] =
+        [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+    let line = text.lines().chain(errors.lines()).next().unwrap_or("it says nothing").to_owned();
+    if Version::of_banner(&line).is_some() { Ok(line) } else { Err(not_qemu(line)) }
 }
 
 fn is_program(file: &Path) -> bool {
@@ -139,16 +155,16 @@ mod tests {
         fs::create_dir(&bin).unwrap();
         let native = Arch::by_name(rustix::system::uname().machine().to_str().unwrap()).unwrap();
         let libexec = fake(dir.path(), "qemu-kvm", "QEMU emulator version 6.2.0 (qemu-kvm-6.2.0-1.el9)");
-        let found = find(native, bin.as_os_str(), &[&libexec]).unwrap();
+        let found = find(native, bin.as_os_str(), &[&libexec], banner).unwrap();
         assert_eq!((found.path, found.version), (libexec.clone(), Version(6, 2, 0)));
         let first = fake(&bin, native.qemu, "QEMU emulator version 7.2.1");
-        assert_eq!(find(native, bin.as_os_str(), &[&libexec]).unwrap().path, first);
+        assert_eq!(find(native, bin.as_os_str(), &[&libexec], banner).unwrap().path, first);
     }
 
     #[test]
     fn what_is_missing_old_or_foreign_is_said() {
         let dir = tempfile::tempdir().unwrap();
-        let look = || find(&X86_64, dir.path().as_os_str(), &[]).unwrap_err().to_string();
+        let look = || find(&X86_64, dir.path().as_os_str(), &[], banner).unwrap_err().to_string();
         assert!(look().contains("install qemu-system-x86 "), "{}", look());
         fake(dir.path(), X86_64.qemu, "QEMU emulator version 2.11.1");
         assert!(look().contains("QEMU 2.11.1, and lkdb needs 2.12.0"), "{}", look());

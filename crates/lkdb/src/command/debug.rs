@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -50,9 +51,22 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Status> {
         return launch::show_line(prepared, context);
     }
     let (files, store) = (Files::new(), Store::new());
-    let mut session = kernel_session::on(&files, &store, &prepared.kernel)?;
-    let (machine, kernel) = prepared.start()?;
+    let kernel = prepared.kernel.clone();
+    // The files are opened while the machine comes up.
+    let (session, machine) = thread::scope(|scope| {
+        let machine = scope.spawn(|| prepared.start());
+        let session = kernel_session::on(&files, &store, &kernel);
+        (session, machine.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let (machine, _) = machine?;
     let mut watch = machine.watch(true)?;
+    let mut session = match session {
+        Ok(session) => session,
+        Err(error) => {
+            machines::stop_watched(&machine, &mut watch)?;
+            return Err(error);
+        }
+    };
     session.connect(connection(&machine, &kernel, args.boot_timeout)?)?;
     context.note(format_args!("{} is frozen at its first instruction; `continue` boots it", kernel.release));
     let status = Repl::new(&mut session, context.json(), args.batch).run(&args.scripts)?;

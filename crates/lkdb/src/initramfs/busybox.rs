@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
+use lkdb_artifacts::Cache;
 use lkdb_base::Arch;
 use lkdb_image::archive::busybox::{self, Applet};
+
+use crate::kept::Kept;
 
 /// A BusyBox that fits the guest.
 #[derive(Debug)]
@@ -70,10 +73,16 @@ fn open(path: &Path, arch: &'static Arch) -> anyhow::Result<Found> {
 fn asked(path: &Path) -> Option<Vec<Applet>> {
     // By an absolute path, or the program would be looked for in $PATH.
     let path = path.canonicalize().ok()?;
-    let mut command = Command::new(path);
+    let mut command = Command::new(&path);
     // BusyBox goes by the name it is called by.
     std::os::unix::process::CommandExt::arg0(&mut command, "busybox");
-    let output = command.arg("--list-full").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    let list = output.status.success().then(|| String::from_utf8(output.stdout).ok())??;
+    let mut list = || {
+        let output = command.arg("--list-full").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+        output.status.success().then(|| String::from_utf8(output.stdout).ok())?
+    };
+    let list = match Cache::open() {
+        Ok(cache) => Kept::of(&cache).said("busybox --list-full", &path, || list().ok_or(())).ok()?,
+        Err(_) => list()?,
+    };
     Some(busybox::applets_of_list(&list))
 }
