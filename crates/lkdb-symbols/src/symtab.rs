@@ -167,7 +167,8 @@ impl<'d> MinimalSymbols<'d> {
         let read = |entry: &Sym64<Endianness>| self.raw.read(entry).map(|symbol| self.placed(symbol));
         let mut found: Vec<Symbol<'d>> = if self.scans.get() > SCANS {
             let order = self.order.get_or_init(|| self.in_order());
-            let after = order.get(order.partition_point(|(address, _)| *address < from)..).unwrap_or_default();
+            let after =
+                order.get(order.partition_point(|(address, _)| *address < from)..).unwrap_or_default();
             let numbers = after.iter().take_while(|(address, _)| inside(*address)).map(|(_, number)| *number);
             numbers.filter_map(|number| read(entries.get(number as usize)?)).collect()
         } else {
