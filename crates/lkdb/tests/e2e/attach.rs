@@ -1,6 +1,9 @@
 //! `lkdb debug` and `lkdb attach`: machines in hand, interrupted, let go, reset, lost.
 
-use std::process::Command;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
 
 use crate::fixture::{Lkdb, Running, eventually, kernel_file, kill};
 
@@ -162,30 +165,47 @@ fn a_killed_qemu_is_one_line_and_a_failure() {
     }
 }
 
-#[test]
-fn a_qemu_of_somebody_elses_is_attached_to() {
-    let lkdb = Lkdb::new();
-    let socket = lkdb.scratch().join("gdb.sock");
-    let image = kernel_file("image");
+/// A QEMU that listens for a debugger on its standard input, with a kernel that has panicked.
+fn somebody_elses(stub: Stdio) -> Running {
     let mut qemu = Command::new("qemu-system-x86_64");
     qemu.args(["-accel", "tcg", "-m", "512M", "-display", "none", "-nodefaults", "-no-reboot", "-kernel"]);
-    qemu.arg(&image).args(["-append", "console=ttyS0 panic=0", "-serial", "stdio", "-gdb"]);
-    qemu.arg(format!("unix:{},server=on,wait=off", socket.display()));
-    let mut qemu = Running::new(qemu);
+    qemu.arg(kernel_file("image")).args(["-append", "console=ttyS0 panic=0"]);
+    qemu.args(["-serial", "file:/dev/stdout", "-chardev", "socket,id=gdb,fd=0,server=on,wait=off"]);
+    qemu.args(["-gdb", "chardev:gdb"]);
+    let mut qemu = Running::fed(qemu, stub);
     // It has no root file system.
     qemu.wait_for("Linux version");
     qemu.wait_for("end Kernel panic");
-    let place = socket.to_str().unwrap();
-    let vmlinux = kernel_file("vmlinux");
+    qemu
+}
+
+/// Attaches to it, and then to where it was.
+fn attaches_to(lkdb: &Lkdb, qemu: Running, place: &str, named: &[&[&str]]) {
     let commands = ["-ex", "print panic_on_oops", "-ex", "backtrace", "-batch"];
-    // Its command line names its kernel; or the user does.
-    for named in [&[][..], &["--vmlinux", vmlinux.to_str().unwrap()]] {
-        let done = lkdb.run(&[&["attach", place], named, &commands].concat());
+    for named in named {
+        let done = lkdb.run(&[&["attach", place], *named, &commands].concat());
         assert_eq!(done.status, 0, "{done:#?}");
         in_order(&done.stdout, &["#0 ", "$1 = 0", " panic ("]);
     }
     drop(qemu);
     lkdb.refused(&["attach", place], &["cannot reach the gdb stub at", place]);
+}
+
+#[test]
+fn a_qemu_of_somebody_elses_is_attached_to() {
+    let lkdb = Lkdb::new();
+    let vmlinux = kernel_file("vmlinux");
+    let by_the_user: &[&str] = &["--vmlinux", vmlinux.to_str().unwrap()];
+    let socket = lkdb.scratch().join("gdb.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let qemu = somebody_elses(OwnedFd::from(listener).into());
+    // Its command line names its kernel; or the user does.
+    attaches_to(&lkdb, qemu, socket.to_str().unwrap(), &[&[], by_the_user]);
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap().to_string();
+    let qemu = somebody_elses(OwnedFd::from(listener).into());
+    attaches_to(&lkdb, qemu, &place, &[by_the_user]);
 }
 
 #[test]

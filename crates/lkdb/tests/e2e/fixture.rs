@@ -157,9 +157,14 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn new(mut command: Command) -> Self {
+    pub(crate) fn new(command: Command) -> Self {
+        Self::fed(command, Stdio::piped())
+    }
+
+    /// With a standard input of its own.
+    pub(crate) fn fed(mut command: Command, stdin: Stdio) -> Self {
         let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, output) = channel();
         let sources: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
