@@ -165,6 +165,30 @@ fn a_killed_qemu_is_one_line_and_a_failure() {
     }
 }
 
+#[test]
+fn kernel_memory_is_read_in_user_mode_under_five_levels_and_isolated_tables() {
+    let lkdb = Lkdb::new();
+    let options = ["--append", "pti=on", "--smp", "1", "--qemu-arg=-cpu", "--qemu-arg=max"];
+    lkdb.ok(&[&["boot", "-d", "--name", "walked"], &options[..]].concat());
+    let spin = "hostname spins; echo ready; while :; do :; done";
+    let mut spinning = lkdb.start(&["exec", "walked", "--", "sh", "-c", spin]);
+    spinning.wait_for("ready");
+    let says = |commands: &[&str]| {
+        let commands = commands.iter().flat_map(|command| ["-ex", *command]);
+        lkdb.ok(&["attach", "walked"].into_iter().chain(commands).chain(["-batch"]).collect::<Vec<_>>())
+    };
+    let asked = ["print $cs & 3", "print $cr4", "print $cr3", "print init_uts_ns.name.nodename"];
+    eventually("it is stopped in user mode", || {
+        let said = says(&asked);
+        assert!(said.contains(" LA57 ") && said.contains("= \"spins\""), "{said}");
+        // User mode has the half of the page tables that bit 12 of cr3 selects, with nothing of the kernel's data.
+        let (_, table) = said.split_once("PDBR=").unwrap();
+        let table: u64 = table.split(' ').next().unwrap().parse().unwrap();
+        said.contains("$1 = 3\n") && table & 1 == 1
+    });
+    drop(spinning);
+}
+
 /// A QEMU that listens for a debugger on its standard input, with a kernel that has panicked.
 fn somebody_elses(stub: Stdio) -> Running {
     let mut qemu = Command::new("qemu-system-x86_64");

@@ -163,8 +163,7 @@ impl Running {
 
     /// With a standard input of its own.
     pub(crate) fn fed(mut command: Command, stdin: Stdio) -> Self {
-        let mut child =
-            command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, output) = channel();
         let sources: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
