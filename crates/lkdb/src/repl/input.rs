@@ -3,13 +3,16 @@
 use std::fs;
 use std::io::{self, BufRead as _};
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 
+use lkdb_commands::Completions;
 use lkdb_session::Session;
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
-use rustyline::history::{FileHistory, History as _};
+use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
@@ -32,27 +35,34 @@ pub(super) enum Input {
     Plain,
 }
 
-/// A terminal's history, and the file it is kept in.
+/// The line editor. It has a thread of its own: it lives as long as the session, since it holds what was typed ahead,
+/// and yet the session, which completes words, is in other hands while commands run.
 pub(super) struct Terminal {
-    config: Config,
-    history: FileHistory,
-    file: Option<PathBuf>,
+    wishes: Sender<Wish>,
+    said: Receiver<Said>,
+}
+
+/// What is wanted of the editor.
+enum Wish {
+    Line,
+    /// What the half-typed word can become, that was asked about.
+    Words(Completions),
+}
+
+/// What the editor says.
+enum Said {
+    /// The text before the cursor, to be completed.
+    HalfTyped(String),
+    Typed(rustyline::Result<String>),
 }
 
 impl Input {
     pub(super) fn terminal() -> anyhow::Result<Self> {
-        let config = Config::builder()
-            .max_history_size(REMEMBERED)?
-            .history_ignore_space(true)
-            .completion_type(CompletionType::List)
-            .build();
-        let mut history = FileHistory::with_config(&config);
-        let file = history_file();
-        if let Some(file) = &file {
-            // None yet, or not readable: then there is no history.
-            let _ = history.load(file);
-        }
-        Ok(Self::Terminal(Terminal { config, history, file }))
+        let (wishes, wished) = channel();
+        let (saying, said) = channel();
+        let editor = Editing::new(Words { wished, saying })?;
+        thread::spawn(move || editor.serve());
+        Ok(Self::Terminal(Terminal { wishes, said }))
     }
 
     /// The next line. The session is asked what a half-typed word can become.
@@ -74,25 +84,58 @@ fn plain() -> anyhow::Result<Line> {
 
 impl Terminal {
     fn read(&mut self, session: &Session<'_>) -> anyhow::Result<Line> {
-        // The editor borrows the session for completion, so it lives for one line; the history stays.
-        let history = std::mem::replace(&mut self.history, FileHistory::new());
-        let mut editor = Editor::<Words<'_, '_>, FileHistory>::with_history(self.config.clone(), history)?;
-        editor.set_helper(Some(Words { session }));
-        let typed = editor.readline(PROMPT);
-        if let Ok(line) = &typed
-            && !line.trim().is_empty()
-        {
-            let _ = editor.add_history_entry(line.as_str());
-        }
-        self.history = std::mem::replace(editor.history_mut(), FileHistory::new());
-        match typed {
-            Ok(line) => {
-                self.keep();
-                Ok(Line::Text(line))
+        self.wishes.send(Wish::Line)?;
+        loop {
+            match self.said.recv()? {
+                Said::HalfTyped(text) => {
+                    self.wishes.send(Wish::Words(lkdb_commands::complete(session, &text)))?;
+                }
+                Said::Typed(Ok(line)) => return Ok(Line::Text(line)),
+                Said::Typed(Err(ReadlineError::Interrupted)) => return Ok(Line::Cancelled),
+                Said::Typed(Err(ReadlineError::Eof)) => return Ok(Line::End),
+                Said::Typed(Err(error)) => return Err(error.into()),
             }
-            Err(ReadlineError::Interrupted) => Ok(Line::Cancelled),
-            Err(ReadlineError::Eof) => Ok(Line::End),
-            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The editor's side.
+struct Editing {
+    editor: Editor<Words, FileHistory>,
+    /// Where the history is kept.
+    file: Option<PathBuf>,
+}
+
+impl Editing {
+    fn new(words: Words) -> rustyline::Result<Self> {
+        let config = Config::builder()
+            .max_history_size(REMEMBERED)?
+            .history_ignore_space(true)
+            .completion_type(CompletionType::List)
+            .build();
+        let mut editor = Editor::with_config(config)?;
+        editor.set_helper(Some(words));
+        let file = history_file();
+        if let Some(file) = &file {
+            // None yet, or not readable: then there is no history.
+            let _ = editor.load_history(file);
+        }
+        Ok(Self { editor, file })
+    }
+
+    /// Reads a line whenever one is wanted, until nobody is there to want one.
+    fn serve(mut self) {
+        while self.editor.helper().is_some_and(Words::wants_line) {
+            let typed = self.editor.readline(PROMPT);
+            if let Ok(line) = &typed
+                && !line.trim().is_empty()
+            {
+                let _ = self.editor.add_history_entry(line.as_str());
+                self.keep();
+            }
+            if self.editor.helper().is_none_or(|words| words.saying.send(Said::Typed(typed)).is_err()) {
+                return;
+            }
         }
     }
 
@@ -102,7 +145,7 @@ impl Terminal {
         if let Some(directory) = file.parent() {
             let _ = fs::create_dir_all(directory);
         }
-        if let Err(error) = self.history.save(file) {
+        if let Err(error) = self.editor.save_history(file) {
             tracing::debug!("no history in {}: {error}", file.display());
             self.file = None;
         }
@@ -115,17 +158,27 @@ fn history_file() -> Option<PathBuf> {
     Some(state.join("lkdb/history"))
 }
 
-/// What words can become.
-struct Words<'s, 'd> {
-    session: &'s Session<'d>,
+/// What words can become, as the session's side says.
+struct Words {
+    wished: Receiver<Wish>,
+    saying: Sender<Said>,
 }
 
-impl Completer for Words<'_, '_> {
+impl Words {
+    fn wants_line(&self) -> bool {
+        matches!(self.wished.recv(), Ok(Wish::Line))
+    }
+}
+
+impl Completer for Words {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let before = line.get(..at).unwrap_or(line);
-        let found = lkdb_commands::complete(self.session, before);
+        let before = line.get(..at).unwrap_or(line).to_owned();
+        let asked = self.saying.send(Said::HalfTyped(before));
+        let Some(Wish::Words(found)) = asked.ok().and_then(|()| self.wished.recv().ok()) else {
+            return Ok((at, Vec::new()));
+        };
         if found.path {
             return FilenameCompleter::new().complete_path(line, at);
         }
@@ -134,10 +187,10 @@ impl Completer for Words<'_, '_> {
     }
 }
 
-impl Hinter for Words<'_, '_> {
+impl Hinter for Words {
     type Hint = String;
 }
 
-impl Highlighter for Words<'_, '_> {}
-impl Validator for Words<'_, '_> {}
-impl Helper for Words<'_, '_> {}
+impl Highlighter for Words {}
+impl Validator for Words {}
+impl Helper for Words {}

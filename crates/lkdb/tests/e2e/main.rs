@@ -22,6 +22,7 @@ mod kernels;
 mod lifecycle;
 mod load;
 mod module;
+mod prompt;
 mod readme;
 mod stacks;
 mod stepping;
