@@ -98,7 +98,7 @@ impl<'d> Session<'d> {
         let mut names = vec![name.to_owned()];
         names.extend(self.system_call_names(name));
         for name in &names {
-            found = self.entries(name)?;
+            found = self.entries(name, purpose == Purpose::Code)?;
             if !found.is_empty() {
                 break;
             }
@@ -117,6 +117,9 @@ impl<'d> Session<'d> {
             && let Some(places) = self.variables(name)?
         {
             return Ok(places);
+        }
+        if found.is_empty() && file.is_none() {
+            found = self.entries(name, true)?;
         }
         if found.is_empty() {
             let place = file.map(|file| format!(" in \"{file}\"")).unwrap_or_default();
@@ -156,8 +159,9 @@ impl<'d> Session<'d> {
     }
 
     /// Where functions of a name begin, inlined copies among them, without a namesake's address twice. In the
-    /// order of the debug info, as gdb mostly has them; what only the symbol table knows comes last.
-    fn entries(&self, name: &str) -> Result<Vec<(ObjectId, LinkAddr)>> {
+    /// order of the debug info, as gdb mostly has them; what only the symbol table knows comes last. Data in an
+    /// executable section (newer kernels' `.data`) counts as code `with_data`, as for gdb.
+    fn entries(&self, name: &str, with_data: bool) -> Result<Vec<(ObjectId, LinkAddr)>> {
         let mut found: Vec<(ObjectId, Option<DieRef>, LinkAddr)> = Vec::new();
         let mut add = |object: ObjectId, die: Option<DieRef>, address: LinkAddr| {
             if !found.iter().any(|(other, _, known)| (*other, *known) == (object, address)) {
@@ -181,10 +185,10 @@ impl<'d> Session<'d> {
         for object in self.symbols().objects() {
             let code = |symbol: &lkdb_symbols::Symbol<'_>| match symbol.kind {
                 SymbolKind::Function => true,
-                SymbolKind::Untyped => {
+                SymbolKind::Object if !with_data => false,
+                SymbolKind::Untyped | SymbolKind::Object => {
                     object.section_at(symbol.address).is_some_and(|section| section.executable)
                 }
-                SymbolKind::Object => false,
             };
             for symbol in object.symbols_named(name).iter().filter(|symbol| code(symbol)) {
                 add(object.id, None, symbol.address);

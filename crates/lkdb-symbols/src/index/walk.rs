@@ -231,6 +231,9 @@ impl<'d> Walker<'d> {
                 Some(Inside::Function)
             }
             0x34 => {
+                if reader.dropped(raw, die) {
+                    return None;
+                }
                 self.note(raw, heads, reader, die, Kind::Variable, to);
                 None
             }

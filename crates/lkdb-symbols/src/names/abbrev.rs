@@ -26,14 +26,14 @@ pub(crate) enum Attribute {
     StrOffsetsBase,
     AddrBase,
     RnglistsBase,
-    /// `DW_AT_location` or `DW_AT_const_value`, of which only the presence counts.
-    Valued,
+    /// `DW_AT_location`, of which only a plain address counts.
+    Location,
 }
 
 fn wanted(attribute: u16) -> Option<Attribute> {
     Some(match attribute {
         0x01 => Attribute::Sibling,
-        0x02 | 0x1c => Attribute::Valued,
+        0x02 => Attribute::Location,
         0x03 => Attribute::Name,
         0x10 => Attribute::StmtList,
         0x11 => Attribute::LowPc,

@@ -23,6 +23,11 @@ pub(crate) fn is_string_index(form: u16) -> bool {
     matches!(form, 0x1a | 0x25..=0x28 | 0x1f02)
 }
 
+/// Whether values of a form are blocks of bytes.
+pub(crate) fn is_block(form: u16) -> bool {
+    matches!(form, 0x03 | 0x04 | 0x09 | 0x0a | 0x18)
+}
+
 /// How long a value of some form is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Length {

@@ -55,6 +55,8 @@ pub struct Raw<'d> {
     pub ranges: &'d [u8],
     /// `.debug_rnglists`.
     pub rnglists: &'d [u8],
+    /// Nothing of the file is at address 0: what is said to be there was dropped by the linker.
+    pub nothing_at_zero: bool,
 }
 
 impl<'d> Raw<'d> {
@@ -74,6 +76,7 @@ impl<'d> Raw<'d> {
             addr: sections.get(SectionId::DebugAddr)?,
             ranges: sections.get(SectionId::DebugRanges)?,
             rnglists: sections.get(SectionId::DebugRngLists)?,
+            nothing_at_zero: sections.nothing_at_zero(),
         })
     }
 }

@@ -94,6 +94,24 @@ pub(crate) fn containing(heads: &[Head], offset: usize) -> Option<usize> {
     (offset < heads.get(index)?.end).then_some(index)
 }
 
+/// An address that is given at once, or by its index in `.debug_addr`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Address(u64),
+    Index(u64),
+}
+
+impl Place {
+    /// Of a location's bytes (`DW_OP_addr`, `DW_OP_addrx`, `DW_OP_GNU_addr_index`).
+    fn of(expression: &[u8]) -> Option<Self> {
+        match expression.split_first()? {
+            (0x03, address) => Some(Self::Address(u64::from_le_bytes(address.try_into().ok()?))),
+            (0xa1 | 0xfb, index) => Cursor::new(index, 0).uleb().map(Self::Index),
+            _ => None,
+        }
+    }
+}
+
 /// What is known of one DIE.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Die {
@@ -105,8 +123,8 @@ pub(crate) struct Die {
     pub(crate) children: bool,
     pub(crate) declaration: bool,
     pub(crate) external: bool,
-    /// It has a location or a constant value.
-    pub(crate) valued: bool,
+    /// Its place, where that is an address and nothing else.
+    pub(crate) place: Option<Place>,
     /// `DW_AT_inline`; 0 for none.
     pub(crate) inline: u8,
     /// The name's form and number; form 0 for no name.
@@ -197,12 +215,35 @@ impl<'a> Reader<'a> {
                 Step::Take(attribute, form) => {
                     let form = form::actual(form, &mut cursor)?;
                     let value = form::number(form, self.head.encoding, &mut cursor)?;
+                    if attribute == Attribute::Location {
+                        let start = usize::try_from(value).ok().and_then(|size| cursor.at().checked_sub(size));
+                        let bytes = start.and_then(|start| self.info.get(start..cursor.at()));
+                        die.place = bytes.filter(|_| form::is_block(form)).and_then(Place::of);
+                    }
                     self.note(&mut die, attribute, form, value, more);
                 }
             }
         }
         die.end = cursor.at();
         Some(die)
+    }
+
+    /// Whether a variable was dropped by the linker, which leaves 0 for its address.
+    pub(crate) fn dropped(&self, raw: &Raw<'_>, die: &Die) -> bool {
+        if !raw.nothing_at_zero {
+            return false;
+        }
+        let by_index = |index: u64| {
+            let base = self.root()?.1.addr_base?;
+            let size = self.head.encoding.address_size;
+            let at = base.checked_add(index.checked_mul(size.into())?)?;
+            Cursor::new(raw.addr, usize::try_from(at).ok()?).sized(size)
+        };
+        match die.place {
+            Some(Place::Address(address)) => address == 0,
+            Some(Place::Index(index)) => by_index(index) == Some(0),
+            None => false,
+        }
     }
 
     /// Where the attributes of a DIE end, and where its sibling is said to be.
@@ -252,7 +293,7 @@ impl<'a> Reader<'a> {
             Attribute::LowPc => die.low = (form, value),
             Attribute::HighPc => die.high = (form, value),
             Attribute::Ranges => die.ranges = (form, value),
-            Attribute::Valued => die.valued = true,
+            Attribute::Location => {}
             other => more.note(other, form, value),
         }
     }

@@ -151,7 +151,9 @@ impl<'a> Work<'a> {
                 continue;
             }
             let Some(within) = scan::reach(&reader, start) else { continue };
-            self.found.extend(accept(&reader, &die, within, defined));
+            if !reader.dropped(self.raw, &die) {
+                self.found.extend(accept(&reader, &die, within, defined));
+            }
         }
     }
 
@@ -168,7 +170,8 @@ impl<'a> Work<'a> {
         let want = |tag: u16| Kinds::of_tag(tag) != Kinds(0);
         let _ = scan::over(&reader, head.first, want, |die, within| {
             let kind = Kinds::of_tag(die.tag);
-            if kind.meets(self.kinds) && die.name.0 != 0 && named(die.name) {
+            let wanted = kind.meets(self.kinds) && die.name.0 != 0 && named(die.name);
+            if wanted && !reader.dropped(self.raw, die) {
                 let defined = defined_elsewhere(&reader, self.raw.info, die);
                 found.extend(accept(&reader, die, within, defined));
             }

@@ -1,6 +1,6 @@
 //! Numbers: what values are to arithmetic, C's conversions, and the operators on them.
 
-use lkdb_symbols::types::{Encoding, Type};
+use lkdb_symbols::types::{CompositeKind, Encoding, Type};
 use lkdb_symbols::{Gone, Place, TypeId};
 
 use super::ast::{Binary, Unary};
@@ -116,7 +116,24 @@ impl Evaluator<'_> {
         Ok(Value::literal(ty, bytes))
     }
 
+    /// Operators on structs, which gdb looks for in them as C++ would define them. (Not on unions.)
+    pub(super) fn refuse_structs(&self, operator: &str, a: &Value, b: &Value) -> Result<(), Error> {
+        let is_struct = |value: &Value| -> Result<bool, Error> {
+            Ok(matches!(&*self.types.bare(value.ty)?, Type::Composite(one) if one.kind != CompositeKind::Union))
+        };
+        if is_struct(a)? {
+            return refuse(format!("Structure has no component named operator{operator}."));
+        }
+        if is_struct(b)? {
+            return refuse("Can't do that binary op on that type");
+        }
+        Ok(())
+    }
+
     pub(super) fn truth(&self, value: &Value) -> Result<bool, Error> {
+        if self.kind(value.ty)? == Kind::Composite && !self.dry() {
+            return Ok(value.bytes(self.context)?.1.iter().any(|byte| *byte != 0));
+        }
         Ok(self.load(&self.decay(value.clone())?)?.truth())
     }
 
@@ -180,9 +197,7 @@ impl Evaluator<'_> {
 
     pub(super) fn binary(&self, operator: Binary, a: &Value, b: &Value) -> Result<Value, Error> {
         use Binary::{Add, Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Subtract};
-        if matches!(self.kind(a.ty)?, Kind::Composite) || matches!(self.kind(b.ty)?, Kind::Composite) {
-            return refuse(format!("Structure has no component named operator{}.", operator.text()));
-        }
+        self.refuse_structs(operator.text(), a, b)?;
         let (a, b) = (self.decay(a.clone())?, self.decay(b.clone())?);
         let (left, right) = (self.kind(a.ty)?, self.kind(b.ty)?);
         let pointers = matches!(left, Kind::Pointer(_)) || matches!(right, Kind::Pointer(_));

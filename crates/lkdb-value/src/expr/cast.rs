@@ -23,7 +23,11 @@ impl Evaluator<'_> {
                 refuse("Invalid cast.")
             }
             (Type::Array { .. }, _) => self.same_bytes(value, ty),
-            (Type::Composite(_), _) | (_, Type::Composite(_)) => refuse("Invalid cast."),
+            // What is in memory is taken as the other type.
+            (Type::Composite(_), _) | (_, Type::Composite(_)) => match value.place {
+                Place::Memory(address) => Ok(Value::in_memory(ty, address)),
+                _ => refuse("Invalid cast."),
+            },
             (Type::Function(_), Type::Function(_)) => Ok(value.retyped(ty)),
             (Type::Function(_), _) => refuse("Invalid cast."),
             _ => {

@@ -125,11 +125,15 @@ impl Evaluator<'_> {
                 self.binary(*operator, &a, &b)
             }
             Expr::And(a, b) => {
-                let both = self.truth(&self.value(a)?)? && self.truth(&self.value(b)?)?;
+                let a = self.value(a)?;
+                self.refuse_struct("&&", &a, b)?;
+                let both = self.truth(&a)? && self.truth(&self.value(b)?)?;
                 self.int(i128::from(both))
             }
             Expr::Or(a, b) => {
-                let any = self.truth(&self.value(a)?)? || self.truth(&self.value(b)?)?;
+                let a = self.value(a)?;
+                self.refuse_struct("||", &a, b)?;
+                let any = self.truth(&a)? || self.truth(&self.value(b)?)?;
                 self.int(i128::from(any))
             }
             Expr::Choice(condition, yes, no) => {
@@ -163,19 +167,32 @@ impl Evaluator<'_> {
                 self.assign(&to, &new)
             }
             Expr::After(place, by) => {
-                let place = self.value(place)?;
+                let place = self.counted(place, *by)?;
                 let old = self.frozen(&place)?;
                 let new = self.binary(super::ast::Binary::Add, &place, &self.int(i128::from(*by))?)?;
                 self.assign(&place, &new)?;
                 Ok(old)
             }
             Expr::Before(place, by) => {
-                let place = self.value(place)?;
+                let place = self.counted(place, *by)?;
                 let new = self.binary(super::ast::Binary::Add, &place, &self.int(i128::from(*by))?)?;
                 self.assign(&place, &new)
             }
             Expr::Call(function, _) => self.call(function),
         }
+    }
+
+    /// What `&&` or `||` cannot be used on. The other side is looked at only for its type.
+    fn refuse_struct(&self, operator: &str, a: &Value, b: &Expr) -> Result<(), Error> {
+        let b = Self { mode: Mode::Types, ..*self }.value(b)?;
+        self.refuse_structs(operator, a, &b)
+    }
+
+    /// What `++` or `--` is used on.
+    fn counted(&self, place: &Expr, by: i8) -> Result<Value, Error> {
+        let place = self.value(place)?;
+        self.refuse_structs(if by < 0 { "--" } else { "++" }, &place, &place)?;
+        Ok(place)
     }
 
     /// A value as it is now, without its place.
@@ -290,6 +307,14 @@ impl Evaluator<'_> {
             return self.address_of(&self.value(inner)?);
         }
         let value = self.value(inner)?;
+        let text = match operator {
+            Unary::Dereference => "*",
+            Unary::Not => "!",
+            Unary::Complement => "~",
+            Unary::Plus => "+",
+            _ => "-",
+        };
+        self.refuse_structs(text, &value, &value)?;
         match operator {
             Unary::Dereference => self.dereference(&value),
             Unary::Not => self.int(i128::from(!self.truth(&value)?)),

@@ -110,6 +110,7 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn index(&self, array: &Value, index: &Value) -> Result<Value, Error> {
+        self.refuse_structs("[]", array, index)?;
         let Number::Int(at) = self.load(&self.decay(index.clone())?)? else {
             return refuse("Argument to arithmetic operation not a number or boolean.");
         };

@@ -1,8 +1,8 @@
 //! lkdb against gdb: the same questions to both, about names, types and addresses drawn by a seed, and the
 //! share of equal texts for each command.
 //!
-//! `LKDB_DIFFERENTIAL_SEED` draws others, `LKDB_DIFFERENTIAL_DRAWS` more of them. What differs is a failure
-//! unless [`rules`] names its class and the reason.
+//! `LKDB_DIFFERENTIAL_SEED` draws others, `LKDB_DIFFERENTIAL_DRAWS` more of them, `LKDB_DIFFERENTIAL_FILE` asks about
+//! another vmlinux. What differs is a failure unless [`rules`] names its class and the reason.
 
 pub(crate) mod case;
 pub(crate) mod debuggers;
@@ -133,7 +133,8 @@ fn inspect(lkdb: &Lkdb, file: &Path) -> Command {
 
 #[test]
 fn a_vmlinux_is_answered_as_gdb_does() {
-    let vmlinux = kernel_file("vmlinux");
+    let other = std::env::var_os("LKDB_DIFFERENTIAL_FILE").map(PathBuf::from);
+    let vmlinux = other.unwrap_or_else(|| kernel_file("vmlinux"));
     let lkdb = Lkdb::new();
     compare(&vmlinux, &|| inspect(&lkdb, &vmlinux), 30, COMMANDS);
 }

@@ -6,6 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+/// One in so many symbols of the padding before functions is kept.
+const PADDING: usize = 12;
+
 /// A symbol of the symbol table.
 #[derive(Debug, Clone)]
 pub(super) struct Symbol {
@@ -51,6 +54,8 @@ impl Names {
             };
             let symbol = Symbol { name: name.to_owned(), address, size };
             match kind {
+                // Room for a patch before each function, of newer kernels: as many as there are functions.
+                _ if name.starts_with("__pfx_") && !self.functions.len().is_multiple_of(PADDING) => {}
                 // At the first addresses of a relocatable file gdb reads its notes, which lie at 0 as well.
                 "T" | "t" | "W" if address >= 0x100 => self.functions.push(symbol),
                 "T" | "t" | "W" => {}

@@ -49,11 +49,16 @@ pub(crate) const ADA: Rule = Rule {
 
 const GIVES_UP: Rule = Rule {
     name: "gdb ends in the middle",
-    reason: "at a range of no length behind a function's last instruction gdb finds no function, and at a register that \
-        is followed by anything else it calls an expression corrupted; then it leaves out the rest. lkdb goes on",
+    reason: "at a range of no length behind a function's last instruction gdb finds no function or no block, and at a \
+        register that is followed by anything else it calls an expression corrupted; then it leaves out the rest. \
+        lkdb goes on",
     allows: |case| {
         let (before, last) = case.gdb.rsplit_once('\n').unwrap_or_default();
-        let ends = ["No function found for block for symbol \"", "Corrupted DWARF2 expression for \""];
+        let ends = [
+            "No function found for block for symbol \"",
+            "No block found for address for symbol \"",
+            "Corrupted DWARF2 expression for \"",
+        ];
         let gives_up = ends.iter().any(|end| last.contains(end)) && last.ends_with("\".");
         case.question.row == "info scope" && gives_up && case.lkdb.starts_with(before)
     },
@@ -76,7 +81,7 @@ const PLACES: Rule = Rule {
         let answers = case.ask(&[format!("break {name}"), places.to_owned()]);
         let places: BTreeSet<&str> = answers[1].split_whitespace().collect();
         let asked: Vec<String> = places.iter().map(|place| format!("info scope *{place}")).collect();
-        let ours = case.lkdb.replace(name, "");
+        let ours = case.lkdb.replacen(name, "", 1);
         let same = |(place, answer): (&&str, &String)| {
             super::normal::text(case.question, answer).replacen(&format!("*{place}"), "", 1) == ours
         };
@@ -86,16 +91,16 @@ const PLACES: Rule = Rule {
 
 const OUTSIDE: Rule = Rule {
     name: "the scope of code in no function",
-    reason: "where gdb knows a unit and no function (`list *ADDR` says \"is at\", not \"is in\") its `info scope` lists what \
-        the file declares, in the order of a hash table. lkdb says that there are no locals",
+    reason: "where gdb knows a unit and no function (its block is the file's own) its `info scope` lists what the file \
+        declares, types and constants of all headers in the order of a hash table, which by its own manual are no \
+        locals. lkdb says that there are none",
     allows: |case| {
         let Some(place) = case.question.text.strip_prefix("info scope ") else { return false };
         let line = case.ask(&[format!("info line {place}")]).concat();
         let address = line.split_once(" address ").and_then(|(_, rest)| rest.split_whitespace().next());
         let Some(address) = place.strip_prefix('*').or(address) else { return false };
-        let at = case.ask(&[format!("list *{address}")]).concat();
-        at.starts_with(&format!("{address} is at "))
-            && case.lkdb.ends_with(" contains no locals or arguments.")
+        let block = case.ask(&[format!("python print(gdb.block_for_pc({address}).is_static)")]).concat();
+        block == "True" && case.lkdb.ends_with(" contains no locals or arguments.")
     },
 };
 
