@@ -219,7 +219,7 @@ impl<'d> Session<'d> {
                     let symbols = object.symbols_named(name);
                     object.runtime(symbols.first()?.address)
                 });
-                symbols.map_or(Place::Gone(Gone::NotHere), Place::Memory)
+                symbols.map_or_else(|| Place::Gone(Gone::NoSymbol(name.into())), Place::Memory)
             }
             LocationDescription::Constant(Constant::Bytes(bytes)) => Place::Literal((*bytes).into()),
             LocationDescription::Constant(Constant::Number(value)) => {

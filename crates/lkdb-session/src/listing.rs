@@ -75,6 +75,14 @@ impl Session<'_> {
         listing.around = Some(line);
     }
 
+    /// Makes `list` go on behind a line that something else showed.
+    pub fn list_after(&self, file: File, line: u32) {
+        let mut listing = self.listing.borrow_mut();
+        listing.file = Some(file);
+        listing.shown = Some((line, line));
+        listing.around = None;
+    }
+
     /// Makes `info line` without arguments be about a line.
     pub fn set_next_line(&self, file: File, line: u32) {
         self.listing.borrow_mut().next = Some((file, line));

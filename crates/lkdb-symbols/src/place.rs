@@ -49,6 +49,8 @@ pub enum Gone {
     OptimizedOut,
     /// It has places, but none at this address.
     NotHere,
+    /// Its address is only its symbol's, and the file has no symbol of this name.
+    NoSymbol(Arc<str>),
     /// It depends on a register that this frame's callees may have overwritten, which nobody saved.
     Clobbered(DwarfRegister),
     /// It is what a parameter was at the function's entry, and the call site does not tell.

@@ -66,6 +66,16 @@ pub enum Error {
     Type(#[from] TypeError),
 }
 
+impl Error {
+    /// What reading a value that is not there comes to.
+    pub(crate) fn gone(why: Gone) -> Self {
+        match why {
+            Gone::NoSymbol(name) => Self::Operation(format!("Missing ELF symbol \"{name}\".")),
+            why => Self::Gone(why),
+        }
+    }
+}
+
 /// A value's bytes, of a type.
 pub type Bytes = (TypeId, Rc<[u8]>);
 

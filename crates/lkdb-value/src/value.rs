@@ -225,6 +225,7 @@ fn fetch(
         },
         Place::Literal(bytes) => part(bytes),
         Place::Implicit(..) => gone(None),
+        Place::Gone(why @ Gone::NoSymbol(_)) => return Err(Error::gone(why.clone())),
         Place::Gone(why) => gone(Some(why.clone())),
         Place::Pieces(pieces) => match nesting.checked_sub(1) {
             Some(nesting) => assemble(pieces, offset, length, context, nesting)?,

@@ -132,7 +132,7 @@ fn name(line: Option<&LineOf>) -> Option<&str> {
 /// The line of the first row of the table at the code's start: of the opening brace, where its code is none.
 fn opening_line(session: &Session<'_>, rows: &[Row]) -> Option<u32> {
     let (start, end) = bounds(rows)?;
-    session.rows(start, end).first().filter(|row| row.address < end).map(|row| row.line)
+    session.rows(start, end).first().filter(|row| row.address < end && row.line != 0).map(|row| row.line)
 }
 
 fn bounds(rows: &[Row]) -> Option<(RuntimeAddr, RuntimeAddr)> {
@@ -235,4 +235,5 @@ fn put_lines(session: &Session<'_>, page: &mut Page, file: &File, first: u32, la
             }
         };
     }
+    session.list_after(file.clone(), last);
 }

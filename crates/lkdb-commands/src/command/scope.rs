@@ -87,6 +87,7 @@ fn address(session: &mut Session<'_>, rest: &str) -> Result {
             let place = match place {
                 Place::Memory(at) => format!("static storage at address {at}"),
                 Place::Gone(Gone::OptimizedOut) => "optimized out".to_owned(),
+                Place::Gone(Gone::NoSymbol(_)) => "unresolved".to_owned(),
                 Place::Literal(_) => "constant".to_owned(),
                 _ => "computed at runtime".to_owned(),
             };

@@ -250,6 +250,7 @@ pub fn why_gone(place: &Place) -> Option<String> {
     Some(match gone {
         Gone::OptimizedOut => "the compiler describes no place for it here".to_owned(),
         Gone::NotHere => "it has no place at this address".to_owned(),
+        Gone::NoSymbol(name) => format!("there is no symbol `{name}'"),
         Gone::Clobbered(register) => {
             format!("it was in register {}, which a callee may have overwritten", register.0)
         }

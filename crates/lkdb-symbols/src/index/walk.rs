@@ -234,6 +234,7 @@ impl<'d> Walker<'d> {
                 if reader.dropped(raw, die) {
                     return None;
                 }
+                let die = &Die { declaration: reader.only_declared(die), ..*die };
                 self.note(raw, heads, reader, die, Kind::Variable, to);
                 None
             }

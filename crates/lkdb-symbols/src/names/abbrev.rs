@@ -28,12 +28,15 @@ pub(crate) enum Attribute {
     RnglistsBase,
     /// `DW_AT_location`, of which only a plain address counts.
     Location,
+    /// `DW_AT_const_value`, of which only the presence counts.
+    Constant,
 }
 
 fn wanted(attribute: u16) -> Option<Attribute> {
     Some(match attribute {
         0x01 => Attribute::Sibling,
         0x02 => Attribute::Location,
+        0x1c => Attribute::Constant,
         0x03 => Attribute::Name,
         0x10 => Attribute::StmtList,
         0x11 => Attribute::LowPc,

@@ -123,6 +123,8 @@ pub(crate) struct Die {
     pub(crate) children: bool,
     pub(crate) declaration: bool,
     pub(crate) external: bool,
+    /// It has a location or a constant value.
+    pub(crate) valued: bool,
     /// Its place, where that is an address and nothing else.
     pub(crate) place: Option<Place>,
     /// `DW_AT_inline`; 0 for none.
@@ -228,6 +230,12 @@ impl<'a> Reader<'a> {
         Some(die)
     }
 
+    /// Whether a variable is only declared here: it says so, or has no place, though it is external. (What clang
+    /// leaves of those that link-time optimisation did away with.)
+    pub(crate) fn only_declared(&self, die: &Die) -> bool {
+        die.declaration || die.tag == 0x34 && die.external && !die.valued
+    }
+
     /// Whether a variable was dropped by the linker, which leaves 0 for its address.
     pub(crate) fn dropped(&self, raw: &Raw<'_>, die: &Die) -> bool {
         if !raw.nothing_at_zero {
@@ -293,7 +301,7 @@ impl<'a> Reader<'a> {
             Attribute::LowPc => die.low = (form, value),
             Attribute::HighPc => die.high = (form, value),
             Attribute::Ranges => die.ranges = (form, value),
-            Attribute::Location => {}
+            Attribute::Location | Attribute::Constant => die.valued = true,
             other => more.note(other, form, value),
         }
     }

@@ -188,7 +188,7 @@ fn accept(reader: &Reader<'_>, die: &Die, within: Within, defined: Option<usize>
         unit: reader.head.start as u64,
         offset: defined.unwrap_or(die.offset) as u64,
         tag: die.tag,
-        declaration: die.declaration && defined.is_none(),
+        declaration: reader.only_declared(die) && defined.is_none(),
         parent: within.parent as u64,
     })
 }

@@ -330,6 +330,7 @@ impl Evaluator<'_> {
     /// Of a name, where gdb's words tell what it is instead.
     fn address_of_named(&self, value: &Value, name: &str) -> Result<Value, Error> {
         match &value.place {
+            Place::Gone(lkdb_symbols::Gone::NoSymbol(_)) => self.address_of(value),
             Place::Literal(_) | Place::Register(_) if self.dry() => {
                 refuse("Attempt to take address of register or constant.")
             }
@@ -346,7 +347,7 @@ impl Evaluator<'_> {
                 let skipped = value.bits.map_or(0, |bits| bits.first / 8);
                 self.pointer(value.ty, address.offset(skipped))
             }
-            Place::Gone(why) if !self.dry() => Err(Error::Gone(why.clone())),
+            Place::Gone(why) if !self.dry() => Err(Error::gone(why.clone())),
             _ if self.dry() => self.pointer(value.ty, RuntimeAddr(0)),
             _ => refuse("Attempt to take address of value not located in memory."),
         }

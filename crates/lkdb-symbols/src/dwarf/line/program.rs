@@ -211,10 +211,13 @@ fn list_files<'d>(
     if header.version() < 5 {
         files.numbers.push(None);
     }
+    let code = !unit.ranges(sections)?.is_empty();
     for entry in header.file_names() {
         let name = unit.string(sections, entry.path_name())?.unwrap_or_default();
         let directory = directory(sections, unit, header, entry.directory_index())?;
         let joined = match directory {
+            // Of a unit without code gdb does not read this list, and so knows its file by the unit's name.
+            Some(directory) if !code && (directory, name) == (unit.directory, unit.name) => name.to_owned(),
             Some(directory) => join(directory, name),
             None => name.to_owned(),
         };

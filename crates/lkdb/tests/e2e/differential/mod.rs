@@ -29,7 +29,7 @@ use table::Table;
 use tempfile::NamedTempFile;
 
 /// How long the made-up sources are; some lines that are asked for lie behind that.
-const LINES: usize = 12_000;
+const LINES: usize = 32_000;
 
 /// The lines of the table that are compared: [`questions`] asks for each.
 const COMMANDS: &[&str] = &[
@@ -85,7 +85,10 @@ pub(crate) fn compare(file: &Path, lkdb: &dyn Fn() -> Command, draws: u64, comma
     let fresh = |asked: &[String]| ask_gdb(file, &before, asked, &cache);
     let table = Table::compare(&questions, &theirs, &ours, rules::RULES, &fresh);
     println!("{}", table.shown());
-    let report = cache.join(format!("{}.differences", file.file_stem().unwrap().to_string_lossy()));
+    let stem = file.file_stem().unwrap().to_string_lossy();
+    // In their order: some answers hang on the question before.
+    fs::write(cache.join(format!("{stem}.questions")), texts.join("\n")).unwrap();
+    let report = cache.join(format!("{stem}.differences"));
     fs::write(&report, format!("{}\n# allowed\n{}", table.differences(usize::MAX), table.allowed())).unwrap();
     println!("all differences are in {}", report.display());
     table.check();
