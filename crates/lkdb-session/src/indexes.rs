@@ -109,7 +109,10 @@ impl<'d> Session<'d> {
         let made = object.dwarf().and_then(|dwarf| {
             let raw = Raw::of(dwarf.sections()).ok()?;
             let path = self.path_of(object.id).unwrap_or(Path::new(""));
-            let key = Key::new(object.elf.build_id().as_ref(), path);
+            let mut key = Key::new(object.elf.build_id().as_ref(), path);
+            if let Some(parts) = dwarf.sections().split_fingerprint() {
+                key = key.with_parts(parts);
+            }
             let cache = self.indexes.root.as_deref().map(IndexCache::new);
             Some(Rc::new(FileIndex::new(raw, key, cache, self.files(), self.store())))
         });

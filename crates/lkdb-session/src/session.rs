@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use lkdb_base::{Memory, RuntimeAddr};
 use lkdb_map::Files;
-use lkdb_symbols::{Elf, Moved, Object, ObjectId, Placement, Store, Symbols};
+use lkdb_symbols::{Elf, Moved, Object, ObjectId, Placement, Store, Symbols, dwarf};
 
 use crate::breakpoints::Table;
 use crate::frames::{Frames, Tables};
@@ -104,12 +104,35 @@ impl<'d> Session<'d> {
         self.paths.push((id, path.to_owned()));
         if let Some(object) = self.symbols.object(id) {
             self.memory.add(&elf, |section| object.runtime(object.layout.start(section)));
+            if let Some(dwarf) = object.dwarf() {
+                self.join_split(path, dwarf.sections());
+            }
             for gap in object.dwarf().map(|dwarf| dwarf.gaps(&elf)).unwrap_or_default() {
                 tracing::warn!("{}: {gap}", path.display());
             }
             self.use_ready_index(object);
         }
         Ok(())
+    }
+
+    /// Puts the `.dwo` files of split debug info to it: from where they were built, else from beside the file.
+    fn join_split(&self, path: &Path, sections: &dwarf::Sections<'d>) {
+        let units = sections.split_units();
+        if units.is_empty() {
+            return;
+        }
+        let beside = path.parent().unwrap_or(Path::new(""));
+        let open = |unit: &dwarf::SplitUnit| {
+            let built = Path::new(&unit.directory).join(&unit.name);
+            [built, beside.join(&unit.name)]
+                .iter()
+                .find_map(|path| Elf::parse(self.files.map(path).ok()?).ok())
+        };
+        let files: Vec<_> =
+            units.into_iter().map(|unit| (open(&unit), unit)).map(|(elf, unit)| (unit, elf)).collect();
+        if let Err(error) = sections.join(&files) {
+            tracing::warn!("{}: {error}", path.display());
+        }
     }
 
     /// Where bytes made from files are kept.

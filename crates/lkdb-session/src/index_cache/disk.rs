@@ -20,6 +20,9 @@ use rustix::fs::{FlockOperation, flock};
 /// All indexes together may take so much: some hundred kernels.
 const MOST_BYTES: u64 = 512 << 20;
 
+/// So much of an identity is kept where something is added: an index holds 32 bytes.
+const MOST_IDENTITY: usize = 24;
+
 /// What tells one indexed file from others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
@@ -36,6 +39,15 @@ impl Key {
             None => Self::by_time(path),
         };
         Self { identity, name: format!("{name}.{}.index", env!("CARGO_PKG_VERSION")) }
+    }
+
+    /// The same file with more debug info from elsewhere.
+    #[must_use]
+    pub fn with_parts(mut self, fingerprint: u64) -> Self {
+        self.identity.truncate(MOST_IDENTITY);
+        self.identity.extend(fingerprint.to_le_bytes());
+        self.name = format!("split-{fingerprint:016x}-{}", self.name);
+        self
     }
 
     fn by_time(path: &Path) -> (Vec<u8>, String) {

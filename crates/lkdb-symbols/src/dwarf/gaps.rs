@@ -13,10 +13,10 @@ use crate::names::unit::heads;
 pub enum Gap {
     /// `-gsplit-dwarf`.
     #[error(
-        "its debug info is split: types, variables and parameters are in .dwo files, which lkdb does not read; build \
-         without -gsplit-dwarf (a kernel: CONFIG_DEBUG_INFO_SPLIT=n)"
+        "its debug info is split, and {0} of its .dwo files cannot be read (the first is {1}): types, variables and \
+         parameters of those are missing; keep them where they were built, or beside this file"
     )]
-    Split,
+    Split(usize, String),
     /// `-fdebug-types-section` with DWARF 4.
     #[error(
         "types that lie in .debug_types are not read; build without -fdebug-types-section, or with DWARF 5"
@@ -36,14 +36,12 @@ pub(super) fn of(elf: &Elf<'_>, sections: &Sections<'_>) -> Vec<Gap> {
     let mut gaps = Vec::new();
     let plain = elf.section(".debug_info").filter(|section| !elf.packed(section));
     let plain = plain.and_then(|section| elf.bytes(&section));
-    let addresses = sections.has(SectionId::DebugAddr);
-    // To unpack them for this alone takes longer than most questions.
-    let info = plain.or_else(|| addresses.then(|| sections.get(SectionId::DebugInfo).ok())?);
-    let info = info.unwrap_or_default();
+    // To unpack it for this alone takes longer than most questions.
+    let info = plain.unwrap_or_default();
     if info.starts_with(&[0xff; 4]) {
         gaps.push(Gap::Wide);
-    } else if addresses && has_split_units(info, sections) {
-        gaps.push(Gap::Split);
+    } else if let Some((count, first)) = sections.joined.get().and_then(|joined| joined.missing.clone()) {
+        gaps.push(Gap::Split(count, first));
     }
     if sections.has(SectionId::DebugTypes) {
         gaps.push(Gap::TypeUnits);
@@ -54,11 +52,15 @@ pub(super) fn of(elf: &Elf<'_>, sections: &Sections<'_>) -> Vec<Gap> {
 
 /// Whether a unit is but the skeleton of one in another file. Only such units, and clang's, have their
 /// addresses in a section of their own.
-fn has_split_units(info: &[u8], sections: &Sections<'_>) -> bool {
+pub(super) fn has_split_units(sections: &Sections<'_>) -> bool {
     /// `DW_UT_skeleton`, of DWARF 5.
     const SKELETON: u8 = 4;
     /// `DW_AT_GNU_dwo_name` as `DW_FORM_strp` or `DW_FORM_string`, as abbreviations have it.
     const NAMES: [[u8; 3]; 2] = [[0xb0, 0x42, 0x0e], [0xb0, 0x42, 0x08]];
+    if !sections.has(SectionId::DebugAddr) {
+        return false;
+    }
+    let Ok(info) = sections.get(SectionId::DebugInfo) else { return false };
     let Ok(heads) = heads(info) else { return false };
     let kind = |start: usize| info.get(start + 6).copied();
     let skeleton = heads.iter().any(|head| head.encoding.version == 5 && kind(head.start) == Some(SKELETON));

@@ -88,6 +88,9 @@ impl<'d> Unit<'d> {
         let offset = match value {
             AttributeValue::Exprloc(expression) => return self.single(sections, expression.0.slice()),
             AttributeValue::Block(bytes) => return self.single(sections, bytes.slice()),
+            AttributeValue::LocationListsRef(offset) if self.has_old_split_lists() => {
+                gimli::LocationListsOffset(offset.0.saturating_add(self.loclists_base.0))
+            }
             AttributeValue::LocationListsRef(offset) => offset,
             AttributeValue::DebugLocListsIndex(index) => lists(sections)?
                 .get_offset(self.encoding(), self.loclists_base, index)
@@ -202,7 +205,12 @@ impl<'d> Dwarf<'d> {
         let unit = self.unit(list.unit)?;
         let wrong = |why| unit.wrong(why);
         let offset = gimli::LocationListsOffset(list.offset);
-        let mut raw = lists(self.sections())?.raw_locations(offset, unit.encoding()).map_err(wrong)?;
+        let lists = lists(self.sections())?;
+        let raw = match unit.has_old_split_lists() {
+            true => lists.raw_locations_dwo(offset, unit.encoding()),
+            false => lists.raw_locations(offset, unit.encoding()),
+        };
+        let mut raw = raw.map_err(wrong)?;
         let mut found = Vec::new();
         let mut base = unit.low_pc;
         while let Some(entry) = raw.next().map_err(wrong)? {

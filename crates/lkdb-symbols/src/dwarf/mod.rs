@@ -15,6 +15,7 @@ mod line;
 mod location;
 mod scope;
 mod sections;
+mod split;
 mod types;
 mod unit;
 mod units;
@@ -37,6 +38,7 @@ pub use line::{LineAt, LinePlaces, LineSpan, Lines, Row, SourceFile, UnitFile};
 pub use location::{Constant, Expression, ListEntry, LocationDescription, LocationList};
 pub use scope::{Block, Declaration, DeclarationKind, Inlined, Scopes};
 pub use sections::{SectionError, Sections};
+pub use split::SplitUnit;
 pub use unit::{Attribute, Entry, Unit};
 pub use units::UnitTable;
 

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use gimli::SectionId;
 use object::read::{CompressedData, CompressionFormat};
 
+use super::split::Joined;
 use crate::elf::{Elf, Section};
 use crate::relocate::relocated;
 use crate::store::Store;
@@ -47,9 +48,12 @@ const SECTIONS: [SectionId; 16] = [
 #[derive(Debug)]
 pub struct Sections<'d> {
     elf: Elf<'d>,
-    store: &'d Store,
+    pub(super) store: &'d Store,
     cells: [OnceLock<Result<&'d [u8], SectionError>>; SECTIONS.len()],
     nothing_at_zero: OnceLock<bool>,
+    /// The names are those of `.dwo` files.
+    split: bool,
+    pub(super) joined: OnceLock<Joined<'d>>,
 }
 
 impl<'d> Sections<'d> {
@@ -61,7 +65,14 @@ impl<'d> Sections<'d> {
             store,
             cells: std::array::from_fn(|_| OnceLock::new()),
             nothing_at_zero: OnceLock::new(),
+            split: false,
+            joined: OnceLock::new(),
         }
+    }
+
+    /// The sections of a `.dwo` file.
+    pub(super) fn split(elf: &Elf<'d>, store: &'d Store) -> Self {
+        Self { split: true, ..Self::new(elf, store) }
     }
 
     /// The bytes of a section; none for one that the file does not have.
@@ -73,6 +84,9 @@ impl<'d> Sections<'d> {
         else {
             return Ok(&[]);
         };
+        if let Some(joined) = self.joined.get().and_then(|joined| joined.get(id)) {
+            return Ok(joined);
+        }
         cell.get_or_init(|| self.load(id)).clone()
     }
 
@@ -94,7 +108,7 @@ impl<'d> Sections<'d> {
     }
 
     fn find(&self, id: SectionId) -> Option<Section<'d>> {
-        let name = id.name();
+        let name = if self.split { id.dwo_name()? } else { id.name() };
         let packed = name.strip_prefix(".debug_");
         let named = |section: &Section<'_>| {
             section.name == name

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use gimli::{
     Abbreviations, AttributeValue, DebugAbbrev, DebugAddr, DebugAddrBase, DebugInfoOffset, DebugLineOffset,
     DebugLineStr, DebugLocListsBase, DebugRanges, DebugRngLists, DebugRngListsBase, DebugStr,
-    DebugStrOffsets, DebugStrOffsetsBase, DebuggingInformationEntry, DwTag, DwarfFileType, Encoding,
+    DebugStrOffsets, DebugStrOffsetsBase, DebuggingInformationEntry, DwAt, DwTag, DwarfFileType, Encoding,
     EntriesRaw, LittleEndian, Range, RangeLists, SectionId, UnitHeader, UnitOffset, constants,
 };
 
@@ -51,6 +51,8 @@ pub struct Unit<'d> {
     locations_hold: OnceCell<bool>,
     scopes: RefCell<HashMap<UnitOffset, Rc<Scopes<'d>>>>,
     language: u64,
+    /// It lay in a file of its own.
+    joined: bool,
     high_pc: Option<Attribute<'d>>,
     range_list: Option<Attribute<'d>>,
     str_offsets_base: DebugStrOffsetsBase,
@@ -89,6 +91,7 @@ impl<'d> Unit<'d> {
             locations_hold: OnceCell::new(),
             scopes: RefCell::default(),
             language: language(&root),
+            joined: false,
             high_pc: root.attr_value(constants::DW_AT_high_pc),
             range_list: root.attr_value(constants::DW_AT_ranges),
             str_offsets_base: DebugStrOffsetsBase::default_for_encoding_and_file(encoding, whole),
@@ -104,6 +107,9 @@ impl<'d> Unit<'d> {
     /// Takes from the first DIE what the rest needs: the bases first.
     fn read_root(&mut self, sections: &Sections<'d>, root: &Entry<'d>) -> Result<(), Error> {
         for attribute in root.attrs() {
+            if let AttributeValue::Sdata(given) = attribute.raw_value() {
+                self.read_joined(attribute.name(), given);
+            }
             match attribute.value() {
                 AttributeValue::DebugStrOffsetsBase(base) => self.str_offsets_base = base,
                 AttributeValue::DebugAddrBase(base) => self.addr_base = base,
@@ -119,11 +125,37 @@ impl<'d> Unit<'d> {
         };
         self.name = text(self, constants::DW_AT_name)?;
         self.directory = text(self, constants::DW_AT_comp_dir)?;
+        if let Some(Attribute::Sdata(at)) = root.attr_value(constants::DW_AT_comp_dir) {
+            let at = gimli::DebugStrOffset(usize::try_from(at).unwrap_or(usize::MAX));
+            self.directory = self.string(sections, Attribute::DebugStrRef(at))?.unwrap_or_default();
+        }
         self.producer = text(self, constants::DW_AT_producer)?;
         if let Some(value) = root.attr_value(constants::DW_AT_low_pc) {
-            self.low_pc = self.address(sections, value)?.unwrap_or(0);
+            self.low_pc = self.address(sections, value)?.unwrap_or(self.low_pc);
         }
         Ok(())
+    }
+
+    /// Takes what a split unit was given as a constant, when it was joined to the file.
+    fn read_joined(&mut self, name: DwAt, given: i64) {
+        let Ok(at) = usize::try_from(given) else {
+            if name == constants::DW_AT_low_pc {
+                self.low_pc = given.cast_unsigned();
+            }
+            return;
+        };
+        match name {
+            constants::DW_AT_str_offsets_base => {
+                self.str_offsets_base = DebugStrOffsetsBase(at);
+                self.joined = true;
+            }
+            constants::DW_AT_addr_base => self.addr_base = DebugAddrBase(at),
+            constants::DW_AT_loclists_base => self.loclists_base = DebugLocListsBase(at),
+            constants::DW_AT_rnglists_base => self.rnglists_base = DebugRngListsBase(at),
+            constants::DW_AT_stmt_list => self.line_program = Some(DebugLineOffset(at)),
+            constants::DW_AT_low_pc => self.low_pc = given.cast_unsigned(),
+            _ => {}
+        }
     }
 
     /// Its line table.
@@ -201,6 +233,11 @@ impl<'d> Unit<'d> {
     #[must_use]
     pub fn wrong(&self, why: gimli::Error) -> Error {
         Error::Unit { unit: self.start as u64, why }
+    }
+
+    /// Its location lists have the form that `.dwo` files had before version 5.
+    pub(super) fn has_old_split_lists(&self) -> bool {
+        self.joined && self.encoding().version < 5
     }
 
     /// The base of the unit's entries in `.debug_addr` (`DW_OP_addrx`).
@@ -401,7 +438,14 @@ impl<'d> Unit<'d> {
         let lists = RangeLists::new(old, new);
         let wrong = |why| self.wrong(why);
         let offset = match list {
+            // Before version 5 those in a .dwo file count from a base of their own; the unit's own do not.
+            AttributeValue::RangeListsRef(offset) if self.joined && self.encoding().version < 5 => {
+                gimli::RangeListsOffset(offset.0.saturating_add(self.rnglists_base.0))
+            }
             AttributeValue::RangeListsRef(offset) => gimli::RangeListsOffset(offset.0),
+            AttributeValue::Sdata(offset) => {
+                gimli::RangeListsOffset(usize::try_from(offset).unwrap_or(usize::MAX))
+            }
             AttributeValue::DebugRngListsIndex(index) => {
                 lists.get_offset(self.encoding(), self.rnglists_base, index).map_err(wrong)?
             }
@@ -446,6 +490,11 @@ pub(super) fn line_table_of<'d>(sections: &Sections<'d>, header: &UnitHeader<Rea
         let attribute = entries.read_attribute(*specification).ok()?;
         if let AttributeValue::DebugLineRef(offset) = attribute.value() {
             return Some(offset.0);
+        }
+        if let (constants::DW_AT_stmt_list, AttributeValue::Sdata(at)) =
+            (attribute.name(), attribute.raw_value())
+        {
+            return usize::try_from(at).ok();
         }
     }
     None

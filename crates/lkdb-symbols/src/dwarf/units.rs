@@ -109,7 +109,10 @@ impl<'d> UnitTable<'d> {
         let mut ranges = Vec::new();
         for (id, header) in self.ids().zip(&self.headers) {
             let known = listed.get(id.0 as usize).copied().unwrap_or(false);
-            let code = matches!(header.type_(), UnitType::Compilation | UnitType::Skeleton(_));
+            let code = matches!(
+                header.type_(),
+                UnitType::Compilation | UnitType::Skeleton(_) | UnitType::SplitCompilation(_)
+            );
             if known || !code {
                 continue;
             }

@@ -3,12 +3,11 @@
 
 use crate::names::Raw;
 use crate::names::cursor::Cursor;
+use crate::names::form;
 use crate::names::unit::{Die, Head, RootFacts};
 
 /// More ranges than a unit has; beyond is damage.
 const MOST: usize = 1 << 20;
-
-const ADDR: u16 = 0x01;
 
 /// What ranges of one unit are read with.
 struct Unit<'a> {
@@ -31,7 +30,7 @@ pub(super) fn of_unit(raw: &Raw<'_>, head: &Head, die: &Die, facts: &RootFacts) 
         };
     } else if let (Some(low), true) = (low, die.high.0 != 0) {
         // As an address, or as a length.
-        let high = if matches!(die.high.0, ADDR | 0x1b | 0x29..=0x2c) {
+        let high = if die.high.0 == form::ADDR || form::is_address_index(die.high.0) {
             unit.address(die.high).unwrap_or(low)
         } else {
             low.wrapping_add(die.high.1)
@@ -45,8 +44,8 @@ pub(super) fn of_unit(raw: &Raw<'_>, head: &Head, die: &Die, facts: &RootFacts) 
 impl Unit<'_> {
     fn address(&self, (form, value): (u16, u64)) -> Option<u64> {
         match form {
-            ADDR => Some(value),
-            0x1b | 0x29..=0x2c | 0x1f01 => self.indexed(value),
+            form::ADDR | form::IMPLICIT_CONST => Some(value),
+            form if form::is_address_index(form) => self.indexed(value),
             _ => None,
         }
     }
@@ -73,7 +72,7 @@ impl Unit<'_> {
 
     fn list(&self, (form, value): (u16, u64), mut base: u64, found: &mut Vec<(u64, u64)>) -> Option<()> {
         let mut offset = value;
-        if form == 0x23 {
+        if form == form::RNGLISTX {
             // An index into the table of offsets in front of the lists.
             let table = self.facts.rnglists_base.unwrap_or(12);
             let at = table.checked_add(value.checked_mul(4)?)?;

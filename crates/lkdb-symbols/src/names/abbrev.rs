@@ -25,7 +25,12 @@ pub(crate) enum Attribute {
     Language,
     StrOffsetsBase,
     AddrBase,
+    /// Or `DW_AT_GNU_ranges_base`.
     RnglistsBase,
+    /// `DW_AT_dwo_name`, `DW_AT_GNU_dwo_name`.
+    DwoName,
+    /// `DW_AT_GNU_dwo_id`.
+    DwoId,
     /// `DW_AT_location`, of which only a plain address counts.
     Location,
     /// `DW_AT_const_value`, of which only the presence counts.
@@ -53,8 +58,10 @@ fn wanted(attribute: u16) -> Option<Attribute> {
         0x47 => Attribute::Specification,
         0x55 => Attribute::Ranges,
         0x72 => Attribute::StrOffsetsBase,
-        0x73 => Attribute::AddrBase,
-        0x74 => Attribute::RnglistsBase,
+        0x73 | 0x2133 => Attribute::AddrBase,
+        0x74 | 0x2132 => Attribute::RnglistsBase,
+        0x76 | 0x2130 => Attribute::DwoName,
+        0x2131 => Attribute::DwoId,
         _ => return None,
     })
 }

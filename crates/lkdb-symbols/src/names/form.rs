@@ -11,7 +11,9 @@ pub(crate) struct Encoding {
     pub(crate) address_size: u8,
 }
 
+pub(crate) const ADDR: u16 = 0x01;
 pub(crate) const INDIRECT: u16 = 0x16;
+pub(crate) const RNGLISTX: u16 = 0x23;
 pub(crate) const IMPLICIT_CONST: u16 = 0x21;
 pub(crate) const STRING: u16 = 0x08;
 pub(crate) const STRP: u16 = 0x0e;
@@ -21,6 +23,11 @@ pub(crate) const REF_ADDR: u16 = 0x10;
 /// Whether values of a form are indexes into `.debug_str_offsets`.
 pub(crate) fn is_string_index(form: u16) -> bool {
     matches!(form, 0x1a | 0x25..=0x28 | 0x1f02)
+}
+
+/// Whether values of a form are indexes into `.debug_addr`.
+pub(crate) fn is_address_index(form: u16) -> bool {
+    matches!(form, 0x1b | 0x29..=0x2c | 0x1f01)
 }
 
 /// Whether values of a form are blocks of bytes.

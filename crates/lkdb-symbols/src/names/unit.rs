@@ -153,6 +153,8 @@ pub(crate) struct RootFacts {
     pub(crate) str_offsets_base: Option<u64>,
     pub(crate) addr_base: Option<u64>,
     pub(crate) rnglists_base: Option<u64>,
+    pub(crate) dwo_name: (u16, u64),
+    pub(crate) dwo_id: Option<u64>,
 }
 
 /// Reads the DIEs of one unit.
@@ -218,7 +220,8 @@ impl<'a> Reader<'a> {
                     let form = form::actual(form, &mut cursor)?;
                     let value = form::number(form, self.head.encoding, &mut cursor)?;
                     if attribute == Attribute::Location {
-                        let start = usize::try_from(value).ok().and_then(|size| cursor.at().checked_sub(size));
+                        let start =
+                            usize::try_from(value).ok().and_then(|size| cursor.at().checked_sub(size));
                         let bytes = start.and_then(|start| self.info.get(start..cursor.at()));
                         die.place = bytes.filter(|_| form::is_block(form)).and_then(Place::of);
                     }
@@ -327,6 +330,8 @@ impl More for RootFacts {
             Attribute::StrOffsetsBase => self.str_offsets_base = Some(value),
             Attribute::AddrBase => self.addr_base = Some(value),
             Attribute::RnglistsBase => self.rnglists_base = Some(value),
+            Attribute::DwoName => self.dwo_name = (form, value),
+            Attribute::DwoId => self.dwo_id = Some(value),
             _ => {}
         }
     }
@@ -337,7 +342,8 @@ pub(crate) fn string<'d>(raw: &Raw<'d>, base: Option<u64>, form: u16, value: u64
     let at = usize::try_from(value).ok()?;
     match form {
         form::STRING => Cursor::new(raw.info, at).string(),
-        form::STRP => Cursor::new(raw.str, at).string(),
+        // A constant is where a split unit was given the name of its directory.
+        form::STRP | form::IMPLICIT_CONST => Cursor::new(raw.str, at).string(),
         form::LINE_STRP => Cursor::new(raw.line_str, at).string(),
         form if form::is_string_index(form) => {
             let offset = indexed(raw, base, value)?;

@@ -119,7 +119,9 @@ impl Evaluator<'_> {
     /// Operators on structs, which gdb looks for in them as C++ would define them. (Not on unions.)
     pub(super) fn refuse_structs(&self, operator: &str, a: &Value, b: &Value) -> Result<(), Error> {
         let is_struct = |value: &Value| -> Result<bool, Error> {
-            Ok(matches!(&*self.types.bare(value.ty)?, Type::Composite(one) if one.kind != CompositeKind::Union))
+            Ok(
+                matches!(&*self.types.bare(value.ty)?, Type::Composite(one) if one.kind != CompositeKind::Union),
+            )
         };
         if is_struct(a)? {
             return refuse(format!("Structure has no component named operator{operator}."));

@@ -1,5 +1,5 @@
 //! What compilers and linkers make of a small program, each beside gdb: DWARF 4 and 5, optimised or not, little
-//! debug info, packed sections, relocatable files, type units. What lkdb does not read, it says.
+//! debug info, packed sections, split debug info, type units. What lkdb does not read, it says.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -79,6 +79,31 @@ fn types_in_units_of_their_own_are_the_same() {
 }
 
 #[test]
+fn split_debug_info_is_answered_as_gdb_does() {
+    let at = tempfile::tempdir().unwrap();
+    sources(at.path());
+    for (name, options) in [
+        // Of -O0 gdb forgets the directory of a unit that it has come to by a type's name.
+        ("split-fast-5", &["-g", "-O2", "-gdwarf-5", "-gsplit-dwarf"][..]),
+        ("split-plain-4", &["-g", "-O0", "-gdwarf-4", "-gsplit-dwarf"]),
+        ("split-fast-4", &["-g", "-O2", "-gdwarf-4", "-gsplit-dwarf"]),
+        ("split-packed", &["-g", "-O2", "-gdwarf-5", "-gsplit-dwarf", "-gz"]),
+    ] {
+        agree(&built(at.path(), name, options));
+    }
+    // Moved together, they are found beside the file.
+    let moved = at.path().join("moved");
+    std::fs::create_dir(&moved).unwrap();
+    for name in ["split-fast-5", "split-fast-5-program.dwo", "split-fast-5-program2.dwo"] {
+        std::fs::rename(at.path().join(name), moved.join(name)).unwrap();
+    }
+    let lkdb = Lkdb::new();
+    let output = inspect(&lkdb, &moved.join("split-fast-5")).args(["-ex", "whatis first.version"]).output();
+    let said = String::from_utf8_lossy(&output.unwrap().stdout).into_owned();
+    assert_eq!(said, "type = struct {...}\n");
+}
+
+#[test]
 fn what_lies_elsewhere_is_said() {
     let at = tempfile::tempdir().unwrap();
     sources(at.path());
@@ -93,6 +118,10 @@ fn what_lies_elsewhere_is_said() {
         ),
     ] {
         let file = built(at.path(), name, options);
+        let lost = at.path().join(format!("{name}-program.dwo"));
+        if name.starts_with("split") {
+            std::fs::remove_file(lost).unwrap();
+        }
         let lkdb = Lkdb::new();
         let mut command = inspect(&lkdb, &file);
         for question in questions {
