@@ -89,17 +89,13 @@ impl<'d> Sections<'d> {
             return Vec::new();
         }
         let Ok(raw) = Raw::of(self) else { return Vec::new() };
-        let mut tables: HashMap<(usize, u16), Abbrevs> = HashMap::new();
         let Ok(heads) = unit::heads(raw.info) else { return Vec::new() };
+        let mut abbrevs = Abbrevs::default();
         let mut found = Vec::new();
         for head in heads {
-            let key = (head.abbrevs, head.encoding.version);
-            if !tables.contains_key(&key) {
-                let Some(table) = Abbrevs::parse(raw.abbrev, head.abbrevs, head.encoding) else { continue };
-                tables.insert(key, table);
+            if abbrevs.reparse(raw.abbrev, head.abbrevs, head.encoding).is_some() {
+                found.extend(skeleton(&raw, &Reader::new(raw.info, head, &abbrevs)));
             }
-            let Some(abbrevs) = tables.get(&key) else { continue };
-            found.extend(skeleton(&raw, &Reader::new(raw.info, head, abbrevs)));
         }
         found
     }
