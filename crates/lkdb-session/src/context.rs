@@ -107,6 +107,10 @@ impl Context for Session<'_> {
         self.register_value(name)
     }
 
+    fn register_name(&self, register: DwarfRegister) -> Option<&'static str> {
+        self.arch()?.register(register.0).map(|fact| fact.name)
+    }
+
     fn convenience(&self, name: &str) -> Option<Bytes> {
         self.values().convenience(name).or_else(|| self.cpu_variable(name))
     }

@@ -71,6 +71,10 @@ impl<T: Overlay> Context for Over<'_, '_, T> {
         self.session.register_named(name)
     }
 
+    fn register_name(&self, register: DwarfRegister) -> Option<&'static str> {
+        self.session.register_name(register)
+    }
+
     fn convenience(&self, name: &str) -> Option<Bytes> {
         self.session.convenience(name)
     }

@@ -7,9 +7,10 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use gimli::constants;
 use lkdb_base::LinkAddr;
 
-use crate::dwarf::{CallSite, Dwarf, Error};
+use crate::dwarf::{CallSite, DieRef, Dwarf, Error};
 use crate::object::Object;
 
 /// How many jumps are looked at for one call: hostile graphs have more ways than can be gone.
@@ -28,7 +29,15 @@ struct Jump {
     /// The address behind the jump.
     behind: LinkAddr,
     /// The function it goes to, where that is known.
-    to: Option<LinkAddr>,
+    to: Option<Target>,
+}
+
+/// A function that is called or jumped to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Target {
+    entry: LinkAddr,
+    /// Its code is in one piece. Of others gdb takes each piece for a function, and knows no jumps of those.
+    whole: bool,
 }
 
 /// The jumps that all ways from a call to a function have in common.
@@ -79,10 +88,10 @@ impl<'d> Object<'d> {
         let Some(callee) = dwarf.function_at(callee)? else { return Ok(Vec::new()) };
         let Some(site) = dwarf.call_site(call)? else { return Ok(Vec::new()) };
         let Some(target) = self.target(dwarf, &site)? else { return Ok(Vec::new()) };
-        if target == callee.entry {
+        if target.entry == callee.entry || !target.whole {
             return Ok(Vec::new());
         }
-        let chain = self.ways(target, callee.entry)?;
+        let chain = self.ways(target.entry, callee.entry)?;
         Ok(chain.map(Chain::certain).unwrap_or_default())
     }
 
@@ -106,7 +115,7 @@ impl<'d> Object<'d> {
             }
             let Some(target) = jump.to else { return Ok(None) };
             way.push(jump.behind);
-            if target == to {
+            if target.entry == to {
                 found = match found {
                     None => Some(Chain::of(&way)),
                     Some(chain) => match chain.meet(&way) {
@@ -117,7 +126,10 @@ impl<'d> Object<'d> {
                 way.pop();
                 continue;
             }
-            let Some(jumps) = self.jumps_of(target)? else { return Ok(None) };
+            if !target.whole {
+                return Ok(None);
+            }
+            let Some(jumps) = self.jumps_of(target.entry)? else { return Ok(None) };
             tries.push((jumps, 0));
         }
         Ok(None)
@@ -144,9 +156,9 @@ impl<'d> Object<'d> {
             let Some(jumps) = self.jumps_of(function)? else { return Ok(true) };
             for jump in jumps.iter() {
                 match jump.to {
-                    Some(to) if to != entry => {
-                        if seen.insert(to) {
-                            open.push(to);
+                    Some(to) if to.entry != entry && to.whole => {
+                        if seen.insert(to.entry) {
+                            open.push(to.entry);
                         }
                     }
                     _ => return Ok(true),
@@ -169,7 +181,8 @@ impl<'d> Object<'d> {
             && let Some(function) = dwarf.function_at(entry)?.filter(|function| function.entry == entry)
         {
             let mut jumps = Vec::new();
-            for site in dwarf.call_sites(function.die)?.into_iter().filter(|site| site.tail) {
+            let listed = self.lists_jumps(dwarf, function.die)?;
+            for site in dwarf.call_sites(function.die)?.into_iter().filter(|site| listed && site.tail) {
                 jumps.push(Jump { behind: site.returns_to, to: self.target(dwarf, &site)? });
             }
             found = Some(jumps.into());
@@ -178,22 +191,38 @@ impl<'d> Object<'d> {
         Ok(found)
     }
 
+    /// Whether the compiler says that it lists all of a function's jumps: of others gdb takes none for one, since
+    /// jumps that assembly makes are missing.
+    fn lists_jumps(&self, dwarf: &Dwarf<'d>, function: DieRef) -> Result<bool, Error> {
+        let (unit, entry) = dwarf.entry(function)?;
+        let flags = [
+            constants::DW_AT_call_all_calls,
+            constants::DW_AT_call_all_tail_calls,
+            constants::DW_AT_GNU_all_call_sites,
+            constants::DW_AT_GNU_all_tail_call_sites,
+        ];
+        for flag in flags {
+            if dwarf.flag_of(&unit, &entry, flag)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Where a call goes, if that is fixed.
-    fn target(&self, dwarf: &Dwarf<'d>, site: &CallSite<'d>) -> Result<Option<LinkAddr>, Error> {
+    fn target(&self, dwarf: &Dwarf<'d>, site: &CallSite<'d>) -> Result<Option<Target>, Error> {
         let Some(callee) = site.callee else { return Ok(None) };
         if let Some(function) = dwarf.function(callee)? {
-            // gdb takes the lowest address, which is a cold part's here, and finds no function that begins there.
-            let cold_first = function.ranges.iter().any(|range| range.begin < function.entry.0);
-            return Ok(Some(function.entry).filter(|_| !cold_first));
+            return Ok(Some(Target { entry: function.entry, whole: function.ranges.len() < 2 }));
         }
         // A declaration: the code is where the name's symbol is. What inlined copies share may have several
         // codes, of which gdb takes none.
         let (unit, entry) = dwarf.entry(callee)?;
-        if !dwarf.flag_of(&unit, &entry, gimli::constants::DW_AT_declaration)? {
+        if !dwarf.flag_of(&unit, &entry, constants::DW_AT_declaration)? {
             return Ok(None);
         }
         let Some(name) = dwarf.name_of(&unit, &entry)? else { return Ok(None) };
-        Ok(self.symbols_named(name).first().map(|symbol| symbol.address))
+        Ok(self.symbols_named(name).first().map(|symbol| Target { entry: symbol.address, whole: true }))
     }
 }
 

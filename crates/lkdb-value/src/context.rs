@@ -134,6 +134,12 @@ pub trait Context {
     /// A register by the name users type behind `$`: its bytes and its type; none where there is no such.
     fn register_named(&self, name: &str) -> Option<Result<Bytes, Error>>;
 
+    /// The name that users type for a register, without `$`; none where nobody knows.
+    fn register_name(&self, register: DwarfRegister) -> Option<&'static str> {
+        let _ = register;
+        None
+    }
+
     /// A convenience variable (`$foo`, `$1`, `$`); none when it is void.
     fn convenience(&self, name: &str) -> Option<Bytes>;
 }

@@ -1,7 +1,7 @@
 //! `info frame`: all that is known of the selected frame.
 
 use lkdb_session::Session;
-use lkdb_session::frames::{Frame, Kept, Row};
+use lkdb_session::frames::{Frame, Kept, Stack, Row};
 
 use serde::Serialize;
 
@@ -64,24 +64,31 @@ fn facts(session: &Session<'_>, level: usize) -> Result<Facts> {
     let outer = session.frame(level + 1).ok();
     let inner = level.checked_sub(1).and_then(|inner| session.frame(inner).ok());
     let arguments = Argument::all(session, level);
-    let stack = session.stack(level + 2)?;
+    let mut stack = session.stack(level + 2)?;
+    while with_frame(&stack, row.physical).is_none_or(|own| own + 1 == stack.frames.len()) && stack.end.is_none() {
+        stack = session.stack(stack.rows.len() + 1)?;
+    }
     let at = |row: &Row| stack.frames.get(row.physical);
     let address = |frame: Option<&Frame>| frame.and_then(|frame| frame.cfa).map(|cfa| cfa.to_string());
     let own = at(&row);
     let (inlined, jumped) = (row.inlined.is_some(), own.is_some_and(Frame::jumped));
-    // What it would return to: what a function jumped to returns, once it does.
-    let caller = match jumped {
-        true => stack.caller_of(row.physical + 1),
-        false => stack.frames.get(row.physical + 1),
-    };
+    // What it would return to: of a function that was left by a jump, what the one that has a frame returns to.
+    let next = |physical: usize| stack.frames.get(physical + 1);
+    let caller = with_frame(&stack, row.physical).and_then(next);
+    // Before it jumped nothing was on its stack but what it returns to.
+    let jumped_again = jumped && next(row.physical).is_some_and(Frame::jumped) && arch.frames.call_pushes;
     // An inlined function has its registers from where its physical frame's are.
     let (unwound, from) = match inlined {
+        _ if jumped => (None, own),
         true => (own, row.physical.checked_sub(1).and_then(|inner| stack.frames.get(inner))),
-        false => (caller.filter(|_| !jumped), own),
+        false => (caller, own),
     };
     let pointer = arch.frames.stack_pointer;
     let sp = match unwound.or(caller) {
-        _ if jumped => own.and_then(|frame| frame.cfa).map(|cfa| cfa.0),
+        _ if jumped => {
+            let own = own.and_then(|frame| frame.cfa);
+            own.map(|cfa| if jumped_again { cfa.0.wrapping_sub(8) } else { cfa.0 })
+        }
         Some(frame) => frame.registers.get(pointer),
         None => own.and_then(|frame| frame.cfa).map(|cfa| cfa.0),
     };
@@ -91,7 +98,8 @@ fn facts(session: &Session<'_>, level: usize) -> Result<Facts> {
         None => sp.map(|sp| format!("is {sp:#x}")),
     };
     // Only what this frame saved, not what those before it did.
-    let saved = arch.registers.iter().filter(|fact| fact.dwarf != pointer).filter_map(|fact| {
+    let saves = !from.is_some_and(Frame::jumped);
+    let saved = arch.registers.iter().filter(|fact| saves && fact.dwarf != pointer).filter_map(|fact| {
         let held = unwound?.registers.held(fact.dwarf)?;
         let own = from.and_then(|frame| frame.registers.held(fact.dwarf));
         match held.at {
@@ -122,6 +130,12 @@ fn facts(session: &Session<'_>, level: usize) -> Result<Facts> {
         caller_sp,
         saved: saved.collect(),
     })
+}
+
+/// The first physical frame from one on that was not left by a jump.
+fn with_frame(stack: &Stack, physical: usize) -> Option<usize> {
+    let frames = stack.frames.iter().enumerate().skip(physical);
+    frames.filter(|(_, frame)| !frame.jumped()).map(|(at, _)| at).next()
 }
 
 impl Facts {

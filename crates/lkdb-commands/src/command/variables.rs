@@ -1,5 +1,6 @@
 //! Variables of frames: `info locals`, `info args`, and the arguments in a frame's line.
 
+use lkdb_base::Unreadable;
 use lkdb_session::Session;
 use lkdb_session::frames::{Variable, is_scalar, why_gone};
 use lkdb_value::format::{Settings, print_within};
@@ -63,13 +64,21 @@ struct Shown {
 impl Shown {
     fn of(session: &Session<'_>, variable: &Variable, settings: &Settings) -> Self {
         let value = print_within(&variable.value, session, settings)
-            .unwrap_or_else(|error| format!("<error reading variable {} ({error})>", variable.name));
+            .unwrap_or_else(|error| format!("<error reading variable {} ({})>", variable.name, brief(&error)));
         Self {
             name: variable.name.clone(),
             ty: type_text(session, variable.value.ty),
             value,
             why: why_gone(&variable.value.place),
         }
+    }
+}
+
+/// An error's words where it stands among values: without the reasons.
+fn brief(error: &lkdb_value::Error) -> String {
+    match error {
+        lkdb_value::Error::Memory(memory) => Unreadable::new(memory.address, "").to_string(),
+        _ => error.to_string(),
     }
 }
 
@@ -146,7 +155,7 @@ impl Argument {
             // Members and array elements never stand here, so that layout settings do not matter.
             let settings = Settings { pretty: false, array: false, ..session.settings().print };
             print_within(value, session, &settings)
-                .unwrap_or_else(|error| format!("<error reading variable: {error}>"))
+                .unwrap_or_else(|error| format!("<error reading variable: {}>", brief(&error)))
         };
         Self {
             name: variable.name.clone(),

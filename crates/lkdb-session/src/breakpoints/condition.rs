@@ -111,7 +111,7 @@ impl AtPlace {
         let outermost = |block: &&Block<'_>| block.inlined.is_some();
         let blocks = scopes.at(place.address);
         let own = blocks.iter().position(outermost).map_or(blocks.len(), |last| last + 1);
-        meaning_in(dwarf, blocks.into_iter().take(own), name, |_, declared| {
+        meaning_in(dwarf, blocks.into_iter().take(own), name, |declared| {
             Some(Meaning::Variable(declared_type(dwarf, declared), Place::Gone(Gone::NoFrame)))
         })
     }

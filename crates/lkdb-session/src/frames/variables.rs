@@ -67,7 +67,7 @@ impl<'d> Session<'d> {
         let frames = self.frames_from(level)?;
         let is_parameter = |one: &&Declaration<'d>| matches!(one.kind, DeclarationKind::Parameter(_));
         let all = function.symbols.iter().filter(is_parameter);
-        Ok(Some(all.filter_map(|one| self.variable(&row, &frames, function, one)).collect()))
+        Ok(Some(all.filter_map(|one| self.variable(&row, &frames, one)).collect()))
     }
 
     /// The variables of a frame, those of the innermost block first; none where the function has no debug info.
@@ -88,7 +88,7 @@ impl<'d> Session<'d> {
             for one in block.listed() {
                 match &one.kind {
                     DeclarationKind::Variable(location) if *location != LocationDescription::Unresolved => {
-                        found.extend(self.variable(&row, &frames, block, one));
+                        found.extend(self.variable(&row, &frames, one));
                     }
                     // As gdb lists it: a name without a place.
                     DeclarationKind::Label(None) => found.push(Variable {
@@ -107,7 +107,6 @@ impl<'d> Session<'d> {
         &self,
         row: &Row,
         frames: &[Frame],
-        block: &Block<'d>,
         declared: &Declaration<'d>,
     ) -> Option<Variable> {
         let (object, dwarf, _) = self.object_of(row)?;
@@ -120,20 +119,23 @@ impl<'d> Session<'d> {
         let size = self.symbols().size(ty).ok();
         let value = Value::at(ty, scene.place(object, location, size));
         let is_parameter = matches!(declared.kind, DeclarationKind::Parameter(_));
-        let at_entry = is_parameter.then(|| self.at_entry(&scene, object, block, location, ty)).flatten();
+        let function = || dwarf.function_at(row.place?.address).ok()?;
+        let entry = is_parameter.then(function).flatten().map(|function| function.entry);
+        let at_entry = entry.and_then(|entry| self.at_entry(&scene, object, entry, location, ty));
         Some(Variable { name: declared.name.to_owned(), value, at_entry })
     }
 
-    /// What a parameter was at the entry: known when it was passed in a register, and the call site tells.
+    /// What a parameter was at the entry of the function that has a frame, not of the one that is inlined there:
+    /// known when it was passed in a register, and the call site tells.
     fn at_entry(
         &self,
         scene: &Scene<'_, 'd>,
         object: &Object<'d>,
-        block: &Block<'d>,
+        entry: LinkAddr,
         location: &LocationDescription<'d>,
         ty: TypeId,
     ) -> Option<Value> {
-        let expression = object.dwarf()?.expression_at(location, block.entry()).ok()??;
+        let expression = object.dwarf()?.expression_at(location, entry).ok()??;
         let bytes = scene.at_entry(object, &expression)?;
         let size = usize::try_from(self.symbols().size(ty).ok()?).ok()?;
         Some(Value::literal(ty, bytes.get(..size)?))
@@ -158,8 +160,8 @@ impl<'d> Session<'d> {
         let row = self.frame(level).ok()?;
         let blocks = self.blocks_of(&row).ok()?;
         let (_, dwarf, _) = self.object_of(&row)?;
-        meaning_in(dwarf, &blocks, name, |block, declared| {
-            let value = self.variable(&row, &self.frames_from(level).ok()?, block, declared)?.value;
+        meaning_in(dwarf, &blocks, name, |declared| {
+            let value = self.variable(&row, &self.frames_from(level).ok()?, declared)?.value;
             Some(Meaning::Variable(value.ty, value.place))
         })
     }
@@ -216,7 +218,7 @@ pub(crate) fn meaning_in<'b, 'd: 'b>(
     dwarf: &Dwarf<'d>,
     blocks: impl IntoIterator<Item = &'b Block<'d>>,
     name: &str,
-    variable: impl Fn(&'b Block<'d>, &'b Declaration<'d>) -> Option<Meaning>,
+    variable: impl Fn(&'b Declaration<'d>) -> Option<Meaning>,
 ) -> Option<Meaning> {
     for block in blocks {
         for declared in block.symbols.iter().filter(|declared| declared.name == name) {
@@ -226,7 +228,7 @@ pub(crate) fn meaning_in<'b, 'd: 'b>(
                 | DeclarationKind::Tag
                 | DeclarationKind::Function(_) => {}
                 DeclarationKind::Variable(_) | DeclarationKind::Parameter(_) => {
-                    return variable(block, declared);
+                    return variable(declared);
                 }
                 DeclarationKind::Typedef => return Some(Meaning::Type(dwarf.type_id(declared.die).ok()?)),
                 DeclarationKind::Enumerator(value) => {

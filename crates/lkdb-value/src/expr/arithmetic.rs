@@ -1,6 +1,6 @@
 //! Numbers: what values are to arithmetic, C's conversions, and the operators on them.
 
-use lkdb_symbols::types::{CompositeKind, Encoding, Type};
+use lkdb_symbols::types::{Composite, CompositeKind, Encoding, Type};
 use lkdb_symbols::{Gone, Place, TypeId};
 
 use super::ast::{Binary, Unary};
@@ -124,6 +124,10 @@ impl Evaluator<'_> {
             )
         };
         if is_struct(a)? {
+            // gdb looks for an operator of the structure's own, and passes that its address.
+            if !matches!(a.place, Place::Memory(_)) {
+                return refuse("Attempt to take address of value not located in memory.");
+            }
             return refuse(format!("Structure has no component named operator{operator}."));
         }
         if is_struct(b)? {
@@ -271,8 +275,25 @@ impl Evaluator<'_> {
         self.int(i128::from(holds))
     }
 
+    /// How many bytes a pointer to a type moves by.
+    fn step(&self, target: TypeId) -> Result<i128, Error> {
+        match self.types.size(target)? {
+            0 => {}
+            size => return Ok(i128::from(size)),
+        }
+        match &*self.types.bare(target)? {
+            Type::Composite(Composite { name: Some(name), .. }) => refuse(format!(
+                "Cannot perform pointer math on incomplete type \"{name}\", try casting to a known type, or void *."
+            )),
+            Type::Composite(_) | Type::Array { .. } => refuse(
+                "Cannot perform pointer math on incomplete types, try casting to a known type, or void *.",
+            ),
+            _ => Ok(1),
+        }
+    }
+
     fn move_pointer(&self, operator: Binary, a: &Value, b: &Value) -> Result<Value, Error> {
-        let step = |target: TypeId| Ok::<_, Error>(i128::from(self.types.size(target)?.max(1)));
+        let step = |target: TypeId| self.step(target);
         let (left, right) = (self.kind(a.ty)?, self.kind(b.ty)?);
         match (left, right, operator) {
             (Kind::Pointer(one), Kind::Pointer(two), Binary::Subtract) => {
@@ -288,9 +309,14 @@ impl Evaluator<'_> {
                 self.number(Number::Int(distance), self.types.known("long"))
             }
             (Kind::Pointer(target), Kind::Int { .. }, _) => {
+                let step = step(target)?;
                 let Number::Int(by) = self.load(b)? else { return refuse(NOT_A_NUMBER) };
-                let by = by.wrapping_mul(step(target)?);
+                let by = by.wrapping_mul(step);
                 let by = if operator == Binary::Subtract { by.wrapping_neg() } else { by };
+                if let Place::Implicit(place, offset) = &a.place {
+                    let offset = offset.wrapping_add(i64::try_from(by).unwrap_or(i64::MAX));
+                    return Ok(Value::at(a.ty, Place::Implicit(place.clone(), offset)));
+                }
                 let address = i128::from(self.address_in(a)?.0).wrapping_add(by);
                 self.number(Number::Int(address), a.ty)
             }

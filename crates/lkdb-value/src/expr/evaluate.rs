@@ -334,6 +334,10 @@ impl Evaluator<'_> {
             Place::Literal(_) | Place::Register(_) if self.dry() => {
                 refuse("Attempt to take address of register or constant.")
             }
+            Place::Register(number) if !self.dry() => {
+                let register = self.context.register_name(*number).unwrap_or_default();
+                refuse(format!("Address requested for identifier \"{name}\" which is in register ${register}"))
+            }
             Place::Literal(_) | Place::Gone(_) | Place::Pieces(_) | Place::Implicit(..) if !self.dry() => {
                 refuse(format!("Can't take address of \"{name}\" which isn't an lvalue."))
             }

@@ -60,13 +60,9 @@ fn print_at(
         _ => value.read(context)?,
     };
     let whole = contents.bytes.len() as u64 * 8;
-    if let Some(gap) = contents.gaps.iter().find(|gap| gap.first == 0 && gap.count >= whole.max(1)) {
-        let gone = match gap.why {
-            Some(_) => "<optimized out>",
-            None if outermost => "(synthetic pointer)",
-            None => "<synthetic pointer>",
-        };
-        return Ok(gone.into());
+    let gap = contents.gaps.iter().find(|gap| gap.first == 0 && gap.count >= whole.max(1));
+    if gap.is_some_and(|gap| gap.why.is_some()) {
+        return Ok("<optimized out>".into());
     }
     let mut printer =
         Printer { context, types, settings, format, contents: &contents, out: String::new(), uncounted: 0 };

@@ -47,7 +47,8 @@ fn structs_arrays_and_strings() {
         ("gone", "<optimized out>"),
         ("pieces", "{x = 7, y = <optimized out>}"),
         ("clobbered", "<optimized out>"),
-        ("implicit", "(synthetic pointer)"),
+        ("implicit", "(struct in *) <synthetic pointer>"),
+        ("implicit + 1", "(struct in *) <synthetic pointer>"),
     ]);
 }
 

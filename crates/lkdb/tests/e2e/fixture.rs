@@ -281,6 +281,23 @@ pub(crate) fn kernel_file(what: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
+/// Starts a machine without KASLR, so that its code is where its file says; gives that file, its vmlinux. It is the
+/// fetched kernel's, or that of `LKDB_TEST_KERNEL` (a boot image) and `LKDB_TEST_VMLINUX`; `LKDB_TEST_APPEND` is for
+/// its command line.
+pub(crate) fn boot_any_kernel(lkdb: &Lkdb, name: &str) -> PathBuf {
+    let variable = |name: &str| std::env::var(name).ok();
+    let append = format!("nokaslr {}", variable("LKDB_TEST_APPEND").unwrap_or_default());
+    let mut arguments = vec!["boot", "-d", "--name", name, "--append", append.trim_end()];
+    let Some(kernel) = variable("LKDB_TEST_KERNEL") else {
+        lkdb.ok(&arguments);
+        return kernel_file("vmlinux");
+    };
+    let vmlinux = variable("LKDB_TEST_VMLINUX").expect("LKDB_TEST_KERNEL needs its LKDB_TEST_VMLINUX");
+    arguments.extend(["--kernel", &kernel, "--vmlinux", &vmlinux]);
+    lkdb.ok(&arguments);
+    PathBuf::from(vmlinux)
+}
+
 /// A file system of a size that is not enough. Gone when dropped.
 pub(crate) struct SmallDisk(PathBuf);
 

@@ -11,6 +11,7 @@ mod bisect;
 mod boot;
 mod busybox;
 mod changing;
+mod code;
 mod differential;
 mod dump;
 mod fixture;

@@ -1,18 +1,17 @@
 //! Call stacks where nobody chose to stop: at random interrupts of a busy guest, and at every instruction of
 //! entry code. Each must end, at something that is an end, and no frame of it may be made up.
 //!
-//! `LKDB_STACKS` stops so often instead; the slow test does it some thousand times.
+//! `LKDB_STACKS` stops so often instead; the slow test does it some thousand times. `LKDB_TEST_KERNEL` names another
+//! kernel (see the fixture).
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::code::{Call, Code};
 use crate::differential::draw::{Draw, number};
-use crate::fixture::{Lkdb, PATIENCE, Running, kernel_file};
+use crate::fixture::{Lkdb, PATIENCE, Running, boot_any_kernel};
 use crate::load;
 
 /// More frames than the kernel's stacks have.
@@ -77,77 +76,6 @@ impl Session {
         self.ask(&format!("thread {}", cpu + 1));
         self.ask("backtrace")
     }
-}
-
-/// The code in a kernel's file, at the addresses that it runs at without KASLR.
-struct Code {
-    file: Vec<u8>,
-    /// Address, place in the file, length.
-    sections: Vec<(u64, usize, usize)>,
-    /// Functions by their addresses.
-    functions: BTreeMap<u64, String>,
-}
-
-impl Code {
-    /// As binutils read it, not lkdb.
-    fn of(vmlinux: &Path) -> Self {
-        let said = |program: &str, arguments: &[&str]| {
-            let output = Command::new(program).args(arguments).arg(vmlinux).output().unwrap();
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        };
-        let hex = |word: &str| u64::from_str_radix(word, 16).unwrap();
-        // ` [ 1] .text PROGBITS ffffffff81000000 200000 1234 00 AX …`
-        let section = |line: &str| {
-            let words: Vec<&str> = line.split_once("] ")?.1.split_whitespace().collect();
-            let [_, "PROGBITS", address, offset, size, _, flags, ..] = words[..] else { return None };
-            flags.contains('X').then(|| (hex(address), hex(offset) as usize, hex(size) as usize))
-        };
-        let function = |line: &str| {
-            let [address, "T" | "t" | "W", name] = line.split(' ').collect::<Vec<_>>()[..] else {
-                return None;
-            };
-            Some((hex(address), name.to_owned()))
-        };
-        Self {
-            file: fs::read(vmlinux).unwrap(),
-            sections: said("readelf", &["-SW"]).lines().filter_map(section).collect(),
-            functions: said("nm", &["--defined-only"]).lines().filter_map(function).collect(),
-        }
-    }
-
-    fn before(&self, address: u64, length: usize) -> Option<&[u8]> {
-        let (start, offset, _) = self
-            .sections
-            .iter()
-            .find(|(start, _, size)| (*start..*start + *size as u64).contains(&address))?;
-        let end = offset + (address - start) as usize;
-        self.file.get(end.checked_sub(length)?..end)
-    }
-
-    /// What calls before a return address.
-    fn call(&self, address: u64) -> Option<Call> {
-        if let Some(&[0xe8, a, b, c, d]) = self.before(address, 5) {
-            let distance = i32::from_le_bytes([a, b, c, d]);
-            return Some(Call::Direct(address.wrapping_add_signed(distance.into())));
-        }
-        // FF /2, with whatever addressing.
-        let indirect = |length: usize| {
-            let bytes = self.before(address, length)?;
-            (bytes[0] == 0xff && bytes[1] >> 3 & 7 == 2).then_some(Call::Indirect)
-        };
-        [2, 3, 6, 7].into_iter().find_map(indirect)
-    }
-
-    fn function(&self, address: u64) -> Option<(&u64, &String)> {
-        self.functions.range(..=address).next_back()
-    }
-}
-
-/// A call instruction.
-#[derive(Debug, PartialEq, Eq)]
-enum Call {
-    Direct(u64),
-    Indirect,
 }
 
 /// What was seen of stacks.
@@ -240,10 +168,8 @@ fn shown(stack: &Value) -> String {
 
 fn random_stops(stops: u64) {
     let lkdb = Lkdb::new();
-    // Without KASLR binutils can tell what is at an address.
-    lkdb.ok(&["boot", "-d", "--name", "busy", "--append", "nokaslr"]);
+    let code = Code::of(&boot_any_kernel(&lkdb, "busy"));
     load::start(&lkdb, "busy");
-    let code = Code::of(&kernel_file("vmlinux"));
     let mut draw = Draw::new(number("LKDB_STACKS_SEED", 1));
     let mut session = Session::attach(&lkdb, "busy");
     let mut tally = Tally::default();

@@ -1,24 +1,27 @@
 //! lkdb against gdb at stops of a running guest: both look at the same stopped machine through a [`relay`], and
 //! answer the same questions about its stack, variables and registers. Breakpoints are drawn by a seed.
 //!
-//! `LKDB_STOPS_SEED` draws others, `LKDB_STOPS` makes more of them.
+//! `LKDB_STOPS_SEED` draws others, `LKDB_STOPS` makes more of them, `LKDB_TEST_KERNEL` names another kernel (see the
+//! fixture).
 
 mod debugger;
+mod known;
 mod places;
 mod questions;
 mod relay;
 mod rules;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::differential::debuggers::Question;
+use crate::code::Code;
 use crate::differential::draw::{Draw, number};
 use crate::differential::table::Table;
-use crate::fixture::{Lkdb, kernel_file};
+use crate::fixture::{Lkdb, boot_any_kernel};
 use crate::load;
 use debugger::Debugger;
 use places::Places;
+use questions::Answers;
 use relay::Relay;
 
 /// The machine's name.
@@ -40,15 +43,14 @@ struct Pair {
 }
 
 impl Pair {
-    fn attach(lkdb: &Lkdb, cache: &std::path::Path) -> Self {
+    fn attach(lkdb: &Lkdb, vmlinux: &Path, cache: &Path) -> Self {
         let relay = Relay::new(lkdb, NAME, lkdb.scratch());
-        let vmlinux = kernel_file("vmlinux");
         let leader = relay.leader();
         let ours = ["attach", leader.to_str().unwrap(), "--vmlinux", vmlinux.to_str().unwrap()];
         let mut ours = Debugger::start(lkdb.command(&ours));
         // Makes its index, where there is none yet: names that are nobody's are told by that.
         ours.ask("info functions ^none$");
-        let mut theirs = Debugger::gdb(&vmlinux, cache);
+        let mut theirs = Debugger::gdb(vmlinux, cache);
         theirs.ask(&format!("target remote {}", relay.follower().display()));
         Self { relay, gdb: theirs, lkdb: ours, round: String::new() }
     }
@@ -58,9 +60,10 @@ impl Pair {
         self.gdb.send(command);
         self.relay.until_parked();
         let ours = self.lkdb.ask(command);
+        let cpu = self.cpu();
         // It may take steps of its own to come to the same place, and to come from there.
         for release in 0.. {
-            self.relay.release(release < STEPS);
+            self.relay.release(cpu, release < STEPS);
             if let Some(theirs) = self.gdb.answer_unless(|| self.relay.is_parked()) {
                 return (theirs, ours);
             }
@@ -88,25 +91,14 @@ impl Pair {
     /// Runs to the next breakpoint; gives what both said of it. None when a round of the load went by.
     fn run(&mut self) -> Option<(String, String)> {
         let (theirs, ours) = self.moved("continue");
-        self.same_cpu();
         assert!(ours.contains("reakpoint "), "{ours}");
         (!ours.contains(&format!("{ROUND} ("))).then_some((theirs, ours))
     }
 
-    /// A stop may be of several CPUs, and then each chooses.
-    fn same_cpu(&mut self) {
-        let ours = self.lkdb.ask("print $rsp");
-        let value = |answer: &str| answer.rsplit(' ').next().unwrap_or_default().to_owned();
-        if value(&self.gdb.ask("print $rsp")) == value(&ours) {
-            return;
-        }
-        for thread in 1..=2 {
-            self.gdb.ask(&format!("thread {thread}"));
-            if value(&self.gdb.ask("print $rsp")) == value(&ours) {
-                return;
-            }
-        }
-        panic!("no CPU of gdb's has lkdb's {ours}");
+    /// The CPU that lkdb has selected; of several that stop at once, each debugger might choose another.
+    fn cpu(&mut self) -> u8 {
+        let said = self.lkdb.ask("print $_thread");
+        said.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{said}"))
     }
 }
 
@@ -117,13 +109,13 @@ fn compare(stops: u64) {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("differential");
     fs::create_dir_all(&cache).unwrap();
     let lkdb = Lkdb::new();
-    // Without KASLR gdb needs no help.
-    lkdb.ok(&["boot", "-d", "--name", NAME, "--append", "nokaslr"]);
+    let vmlinux = boot_any_kernel(&lkdb, NAME);
     load::start(&lkdb, NAME);
     let mut draw = Draw::new(seed);
-    let places = Places::of(&kernel_file("vmlinux"));
-    let mut pair = Pair::attach(&lkdb, &cache);
-    let mut asked: Vec<(Question, String, String)> = Vec::new();
+    let code = Code::of(&vmlinux);
+    let places = Places::of(&vmlinux);
+    let mut answers = Answers::default();
+    let mut pair = Pair::attach(&lkdb, &vmlinux, &cache);
     let (mut done, mut waiting) = (0, 0);
     while done < stops {
         if waiting == 0 {
@@ -132,27 +124,39 @@ fn compare(stops: u64) {
             waiting = WAITING;
         }
         match pair.run() {
-            Some((theirs, ours)) => {
+            Some(said) => {
                 waiting -= 1;
                 done += 1;
-                asked.push((Question::new("stop", "continue"), theirs, ours));
-                questions::at_stop(&mut pair, &mut draw, &mut asked);
+                answers.at_stop(&mut pair, &mut draw, &code, said);
             }
             None => waiting = 0,
         }
     }
-    for (question, theirs, ours) in &mut asked {
-        (*theirs, *ours) = (rules::tidy(question, theirs), rules::tidy(question, ours));
+    answers.check(&cache);
+}
+
+impl Answers {
+    /// Prints the table, leaves all answers and differences in files, and fails where they are not good enough.
+    fn check(self, dir: &Path) {
+        let shown = self.asked.iter().map(|(question, theirs, ours)| {
+            format!("### {} | {}\n{theirs}\n---\n{ours}\n", question.row, question.text)
+        });
+        fs::write(dir.join("stops.answers"), shown.collect::<String>()).unwrap();
+        let (mut questions, mut theirs, mut ours) = (Vec::new(), Vec::new(), Vec::new());
+        for (question, their, our) in self.asked {
+            theirs.push(rules::tidy(&question, &their));
+            ours.push(rules::tidy(&question, &our));
+            questions.push(question);
+        }
+        let said = |asked: &[String]| rules::evidence(asked, &self.calls_of_nobody);
+        let table = Table::compare(&questions, &theirs, &ours, rules::RULES, &said);
+        println!("{}", table.shown());
+        let report = dir.join("stops.differences");
+        fs::write(&report, format!("{}\n# allowed\n{}", table.differences(usize::MAX), table.allowed())).unwrap();
+        println!("all differences are in {}", report.display());
+        assert!(self.complaints.is_empty(), "lkdb's stacks: {}", self.complaints.join("\n\n"));
+        table.check();
     }
-    let (questions, answers): (Vec<_>, Vec<_>) =
-        asked.into_iter().map(|(question, a, b)| (question, (a, b))).unzip();
-    let (theirs, ours): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
-    let table = Table::compare(&questions, &theirs, &ours, rules::RULES, &|_| Vec::new());
-    println!("{}", table.shown());
-    let report = cache.join("stops.differences");
-    fs::write(&report, format!("{}\n# allowed\n{}", table.differences(usize::MAX), table.allowed())).unwrap();
-    println!("all differences are in {}", report.display());
-    table.check();
 }
 
 #[test]

@@ -94,16 +94,15 @@ impl Relay {
         self.shared.state().parked
     }
 
-    /// Tells the follower of the leader's last stop; or, if it will not have that, that somebody wanted it to stop.
-    pub(super) fn release(&self, patience: bool) {
+    /// Tells the follower of the leader's last stop, as one of the CPU that the leader took it for; or, if it will
+    /// not have that, that somebody wanted it to stop.
+    pub(super) fn release(&self, cpu: u8, patience: bool) {
         let mut state = self.shared.state();
         assert!(state.parked, "the follower does not wait");
         state.parked = false;
-        state.followers_cpu = thread_of(&state.stop).to_vec();
-        let mut stop = state.stop.clone();
-        if !patience {
-            stop.splice(1..3, *b"02");
-        }
+        state.followers_cpu = format!("p01.{cpu:02x}").into_bytes();
+        let signal = if patience { "05" } else { "02" };
+        let stop = [format!("T{signal}thread:").as_bytes(), &state.followers_cpu, b";"].concat();
         let reply = framed(&stop);
         state.follower.as_mut().unwrap().write_all(&reply).unwrap();
     }

@@ -1,32 +1,30 @@
 //! Where lkdb may answer otherwise than gdb at a stop: each class by its name, with its reason.
 
+use std::collections::BTreeSet;
+
 use crate::differential::debuggers::Question;
 use crate::differential::rules::{ADA, Rule};
 
-/// All of them.
-pub(super) const RULES: &[Rule] = &[ADA, ENTRY_CODE, ENTRY_VALUES, VECTORS, INTO_ENTRY_CODE];
+use super::questions::FINISH_ELSEWHERE;
 
-const ENTRY_CODE: Rule = Rule {
-    name: "frames behind entry code",
-    reason: "gdb has no tables for entry code: it guesses a caller and goes on with whatever lies on the stack \
-        (fixed_percpu_data, ??), or ends; lkdb follows interrupts to what they interrupted and ends at the user",
-    allows: |case| {
-        case.question.row == "backtrace" && known(case.gdb, case.lkdb) == known(case.lkdb, case.gdb)
-    },
-};
+/// All of them.
+pub(super) const RULES: &[Rule] = &[ADA, SAYS_WHY, ENTRY_VALUES, INLINED, OTHER_CPU, BEHIND];
 
 const ENTRY_VALUES: Rule = Rule {
     name: "values by the call",
     reason: "a call site that names the function as its inlined copies do (bprm_execve, do_user_addr_fault) tells \
-        gdb nothing: no value at entry, or `<optimized out>`; lkdb sees that both are the same function. For \
-        inlined functions gdb computes values at entry with a stack pointer that is off by a word",
+        gdb nothing, and it says so with `set debug entry-values 1` (\"DW_AT_call_target is not specified\"): no value \
+        at entry, or `<optimized out>`. lkdb sees that both are the same function",
     allows: |case| {
         let (question, gdb, lkdb) = (case.question, case.gdb, case.lkdb);
-        let (gdb, lkdb) = (known(gdb, lkdb), known(lkdb, gdb));
+        let calls = question.text.split("call ").skip(1).filter_map(|rest| rest.split(']').next());
+        let asked: Vec<String> = calls.map(ToOwned::to_owned).collect();
+        if !case.ask(&asked).iter().any(|said| said == CALLS_NOBODY) {
+            return false;
+        }
         match question.row {
             "print local" | "print expression" => {
-                let gone = matches!(&*gdb, "<optimized out>" | "value has been optimized out");
-                gone && !lkdb.contains("No symbol")
+                matches!(gdb, "= <optimized out>" | "value has been optimized out") && !lkdb.contains("No symbol")
             }
             "backtrace" | "up" | "frame" | "finish" | "info frame" | "info args" | "info locals" | "stop" => {
                 let lines = gdb.lines().count() == lkdb.lines().count();
@@ -37,87 +35,148 @@ const ENTRY_VALUES: Rule = Rule {
     },
 };
 
-const VECTORS: Rule = Rule {
-    name: "vector registers",
-    reason: "gdb shows the vector registers among the general ones; the kernel's code does not use them, and lkdb \
-        shows them when they are named",
+const INLINED: Rule = Rule {
+    name: "entry values of inlined functions",
+    reason: "what a function was called with gdb evaluates for the functions inlined into it, and for those that they \
+        call, with the registers of the function itself, not of its caller. lkdb's value is the one that gdb shows as \
+        the function's own, or follows from it",
     allows: |case| {
-        let (question, gdb, lkdb) = (case.question, case.gdb, case.lkdb);
-        let vector = |line: &&str| line.starts_with("xmm") || line.starts_with("mxcsr");
-        let general: Vec<&str> = gdb.lines().filter(|line| !vector(line)).collect();
-        question.row == "info registers" && general.join("\n").trim() == lkdb.trim()
+        let (row, text) = (case.question.row, &case.question.text);
+        if !text.contains("[inlined") {
+            return false;
+        }
+        // The function's own, as gdb shows them.
+        let own: Vec<&str> = text.split("entry ").skip(1).filter_map(|rest| rest.split(['|', ']']).next()).collect();
+        match row {
+            "print local" | "print expression" | "info locals" | "info args" => {
+                let lines = case.gdb.lines().zip(case.lkdb.lines()).filter(|(gdb, lkdb)| gdb != lkdb);
+                let value = |line: &str| line.split_once("= ").map(|(_, value)| value.to_owned());
+                let mut values = lines.map(|(_, lkdb)| value(lkdb));
+                values.all(|value| value.is_some_and(|value| own.iter().any(|own| value.contains(own))))
+            }
+            "backtrace" | "up" | "frame" | "finish" | "stop" | "info frame" => {
+                let (gdb, lkdb) = (without_entry_values(case.gdb), without_entry_values(case.lkdb));
+                let (gdb, lkdb): (Vec<&str>, Vec<&str>) = (gdb.split(", ").collect(), lkdb.split(", ").collect());
+                let alike = |(gdb, lkdb): (&&str, &&str)| {
+                    let ((name, _), (same, value)) = match (gdb.rsplit_once('='), lkdb.rsplit_once('=')) {
+                        (Some(gdb), Some(lkdb)) => (gdb, lkdb),
+                        _ => return gdb == lkdb,
+                    };
+                    gdb == lkdb || name == same && own.iter().any(|own| value.starts_with(own))
+                };
+                gdb.len() == lkdb.len() && gdb.iter().zip(&lkdb).all(alike)
+            }
+            _ => false,
+        }
     },
 };
 
-const INTO_ENTRY_CODE: Rule = Rule {
-    name: "a return into entry code",
-    reason: "gdb guesses entry code's frame otherwise than its caller's, so it does not see that it has arrived",
+const BEHIND: Rule = Rule {
+    name: "a function that ends with a jump",
+    reason: "the value that such a function returns gdb looks for by the address behind the jump, which is that of another \
+        function (`info symbol` names it), or of none",
     allows: |case| {
-        let (question, gdb, lkdb) = (case.question, case.gdb, case.lkdb);
-        let words = ["Run till exit", " () at ", "/entry"];
-        question.row == "finish"
-            && gdb.contains("received signal")
-            && words.iter().all(|word| lkdb.contains(word))
+        let without = |text: &str| {
+            text.lines().filter(|line| !line.starts_with("Value returned ")).collect::<Vec<_>>().join("\n")
+        };
+        case.question.text.contains("[behind its function]") && without(case.lkdb) == without(case.gdb)
     },
 };
 
-/// A stack up to its first row of entry code, which is assembly; or to where the other one's debugger gave up, on
-/// the stack of an interrupt.
-fn known(stack: &str, other: &str) -> String {
-    let entry = |line: &str| line.starts_with('#') && line.contains(" () at ") && assembly(line);
-    let stops = |line: &str| line.starts_with("Backtrace stopped: ");
-    let end = stack.lines().position(|line| entry(line) || stops(line));
-    let rows = end.map_or(usize::MAX, |end| end + 1 - usize::from(stack.lines().nth(end).is_some_and(stops)));
-    let others = other.lines().position(stops).unwrap_or(usize::MAX);
-    stack.lines().take(rows.min(others)).collect::<Vec<_>>().join("\n")
+const SAYS_WHY: Rule = Rule {
+    name: "why memory cannot be read",
+    reason: "behind gdb's words lkdb says why: what the page tables have there",
+    allows: |case| {
+        let more = case.lkdb.strip_prefix(case.gdb).is_some_and(|more| more.starts_with(": "));
+        more && case.gdb.starts_with("Cannot access memory at address 0x") && !case.gdb.contains('\n')
+    },
+};
+
+/// What gdb says to an address of a call site that tells it nothing.
+const CALLS_NOBODY: &str = "DW_AT_call_target is not specified";
+
+/// What gdb has said of the calls at these addresses.
+pub(super) fn evidence(calls: &[String], of_nobody: &BTreeSet<u64>) -> Vec<String> {
+    let says = |call: &String| {
+        let address = u64::from_str_radix(call.trim_start_matches("0x"), 16).ok()?;
+        of_nobody.contains(&address).then(|| CALLS_NOBODY.to_owned())
+    };
+    calls.iter().map(|call| says(call).unwrap_or_default()).collect()
 }
 
-fn assembly(line: &str) -> bool {
-    let code = ["entry_SYSCALL_64", "asm_", "ret_from_fork", "secondary_startup_64"];
-    let name = line.split(" () at ").next().unwrap_or_default();
-    let name = name.rsplit(' ').next().unwrap_or_default();
-    code.iter().any(|start| name.starts_with(start))
-}
+const OTHER_CPU: Rule = Rule {
+    name: "a task that goes on on another CPU",
+    reason: "gdb's finish waits on the CPU that it was begun on: told of the task's return on another one, it takes \
+        that for somebody else's: it lets the machine run on until it is told to stop there, or names a signal. lkdb follows the task",
+    allows: |case| {
+        let interrupted = |line: &&str| line.contains(" received signal SIG");
+        let line = |line: &&str| !line.is_empty() && !line.starts_with("Value returned ");
+        let theirs: Vec<&str> = case.gdb.lines().filter(line).collect();
+        let ours: Vec<&str> = case.lkdb.lines().filter(line).collect();
+        let rest: Vec<&str> = theirs.iter().filter(|line| !interrupted(line)).copied().collect();
+        case.question.text.starts_with(FINISH_ELSEWHERE) && rest.len() < theirs.len() && rest == ours
+    },
+};
 
 /// Whether lkdb's line is gdb's, but for values that gdb does not have.
 fn knows_more(lkdb: &str, gdb: &str) -> bool {
-    let (lkdb, gdb) = (plain(lkdb), plain(gdb));
     let (lkdb, gdb): (Vec<&str>, Vec<&str>) = (lkdb.split(", ").collect(), gdb.split(", ").collect());
-    let gone = |gdb: &str, lkdb: &str| {
-        let head = gdb.split("<optimized out>").next().unwrap_or_default();
-        let tail = gdb.split("<optimized out>").nth(1);
-        tail.is_some_and(|tail| !head.is_empty() && lkdb.starts_with(head) && lkdb.ends_with(tail))
-    };
-    lkdb.len() == gdb.len() && gdb.iter().zip(&lkdb).all(|(gdb, lkdb)| gdb == lkdb || gone(gdb, lkdb))
+    let mut lkdb = lkdb.into_iter().peekable();
+    for theirs in gdb {
+        let Some(ours) = lkdb.next() else { return false };
+        let tail = |text: &str| text.find(')').map_or(String::new(), |at| text[at..].to_owned());
+        // `x=1` or `x=<optimized out>` of gdb's as `x=x@entry=1`, `x=1`, or with `x@entry=2` behind it.
+        let gone = theirs.split_once("<optimized out>").is_some_and(|(head, tail)| {
+            !head.is_empty() && without_entry(ours).starts_with(head) && ours.ends_with(tail)
+        });
+        let same = theirs == ours || without_entry(ours) == theirs || gone;
+        let more = lkdb.peek().filter(|next| is_entry_value(next) && !is_entry_value(theirs)).copied();
+        let end = more.map(tail).unwrap_or_default();
+        let alike = same || more.is_some() && (theirs == format!("{ours}{end}"));
+        if !alike {
+            return false;
+        }
+        if more.is_some() {
+            lkdb.next();
+        }
+    }
+    lkdb.next().is_none()
 }
 
-/// A frame's line without values at entry.
-fn plain(line: &str) -> String {
+/// `x@entry=1`, behind `x=2`.
+fn is_entry_value(part: &str) -> bool {
+    part.split_once("@entry=").is_some_and(|(name, _)| !name.contains('='))
+}
+
+/// `x=x@entry=1` as `x=1`.
+fn without_entry(part: &str) -> String {
+    let split = part.split_once("@entry=").and_then(|(before, value)| Some((before.rsplit_once('=')?, value)));
+    split.map_or_else(|| part.to_owned(), |((before, _), value)| format!("{before}={value}"))
+}
+
+/// Frames' lines without values at entry.
+fn without_entry_values(text: &str) -> String {
     let mut parts: Vec<String> = Vec::new();
-    for part in line.split(", ") {
-        match part.split_once("@entry=") {
-            None => parts.push(part.to_owned()),
-            // `x=x@entry=1`, or `x@entry=1` behind `x=2`.
-            Some((before, value)) => match before.rsplit_once('=') {
-                Some((name, _)) => parts.push(format!("{name}={value}")),
-                None => {
-                    let end = value.find(')').map_or("", |at| &value[at..]);
-                    if let Some(last) = parts.last_mut() {
-                        last.push_str(end);
-                    }
-                }
-            },
+    for part in text.split(", ") {
+        match parts.last_mut().filter(|_| is_entry_value(part)) {
+            Some(last) => last.push_str(part.find(')').map_or("", |at| &part[at..])),
+            None => parts.push(without_entry(part)),
         }
     }
     parts.join(", ")
 }
 
-/// Answers as they are compared: without what hangs on earlier ones.
+/// Answers as they are compared: without what hangs on earlier ones, and without the vector registers, which gdb
+/// shows among the general ones: kernel code does not use them, and lkdb shows them when they are named.
 pub(super) fn tidy(question: &Question, answer: &str) -> String {
     let ours = |line: &&str| {
         let (digits, rest) = line.split_once('\t').unwrap_or_default();
         let source = !rest.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        let noise = line.starts_with("[Switching to") || *line == "Continuing.";
+        let vector = line.starts_with("xmm") || line.starts_with("mxcsr");
+        let noise = match question.row {
+            "info registers" => vector,
+            _ => line.starts_with("[Switching to") || *line == "Continuing.",
+        };
         !(noise || source && matches!(question.row, "up" | "frame" | "finish" | "stop"))
     };
     let lines = answer.lines().filter(ours).map(|line| {
@@ -136,8 +195,14 @@ pub(super) fn tidy(question: &Question, answer: &str) -> String {
 #[test]
 fn more_is_known_but_nothing_else() {
     assert!(knows_more("#1 f (x=x@entry=5, y=2) at a.c:1", "#1 f (x=5, y=<optimized out>) at a.c:1"));
-    assert!(knows_more("#1 f (x=x@entry=5) at a.c:1", "#1 f (x=5, x@entry=4) at a.c:1"));
+    assert!(knows_more("#1 f (x=5, x@entry=4) at a.c:1", "#1 f (x=5) at a.c:1"));
+    assert!(knows_more("#1 f (x=5, x@entry=4, y=2) at a.c:1", "#1 f (x=5, y=2) at a.c:1"));
+    assert!(knows_more("#1 f (x=x@entry=5) at a.c:1", "#1 f (x=<optimized out>) at a.c:1"));
     assert!(knows_more("x = 5", "x = <optimized out>"));
     assert!(!knows_more("#1 f (x=5) at a.c:1", "#1 f (x=6) at a.c:1"));
+    assert!(!knows_more("#1 f (x=5, x@entry=4) at a.c:1", "#1 f (x=5, x@entry=3) at a.c:1"));
+    assert!(!knows_more("#1 f (x=5) at a.c:1", "#1 f (x=5, x@entry=3) at a.c:1"));
     assert!(!knows_more("x = <optimized out>", "x = 5"));
+    let (one, other) = ("#1 f (x=5, x@entry=4) at a.c:1", "#1 f (x=x@entry=5) at a.c:1");
+    assert_eq!(without_entry_values(one), without_entry_values(other));
 }
