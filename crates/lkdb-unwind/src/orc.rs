@@ -58,10 +58,9 @@ enum Base {
     Undefined,
     /// The CFA.
     PreviousStack,
-    /// A register with an offset.
+    /// A register with an offset: of any register, though Linux itself leaves it out for some and loses its way at
+    /// the one place that has one, where an NMI leaves its own stack.
     Offset(u16),
-    /// A register alone.
-    Plain(u16),
     /// What the frame pointer with an offset points to.
     AtFramePointer,
     /// What the stack pointer points to, with an offset.
@@ -144,16 +143,16 @@ impl Layout {
         let with_ax = self == Self::TypedWithAx;
         match number {
             0 => Base::Undefined,
-            1 if with_ax => Base::Plain(RAX),
+            1 if with_ax => Base::Offset(RAX),
             1 => Base::PreviousStack,
-            2 => Base::Plain(RDX),
+            2 => Base::Offset(RDX),
             3 if with_ax => Base::Offset(RSP),
-            3 => Base::Plain(RDI),
+            3 => Base::Offset(RDI),
             4 => Base::Offset(RBP),
-            5 if with_ax => Base::Plain(RDI),
+            5 if with_ax => Base::Offset(RDI),
             5 => Base::Offset(RSP),
-            6 => Base::Plain(R10),
-            7 => Base::Plain(R13),
+            6 => Base::Offset(R10),
+            7 => Base::Offset(R13),
             8 if with_ax => Base::PreviousStack,
             8 => Base::AtFramePointer,
             9 => Base::AtStackPointer,
@@ -287,7 +286,6 @@ impl<'d> Orc<'d> {
         };
         let offset = i64::from(entry.sp_offset);
         let cfa = match self.layout.base(entry.bits(0, 4)) {
-            Base::Plain(register) => CfaRule::Register(register, 0),
             Base::Offset(register) => CfaRule::Register(register, offset),
             Base::AtFramePointer => CfaRule::AtRegister { register: RBP, before: offset, after: 0 },
             Base::AtStackPointer => CfaRule::AtRegister { register: RSP, before: 0, after: offset },

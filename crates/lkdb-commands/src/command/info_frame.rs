@@ -1,7 +1,7 @@
 //! `info frame`: all that is known of the selected frame.
 
 use lkdb_session::Session;
-use lkdb_session::frames::{Frame, Kept, Stack, Row};
+use lkdb_session::frames::{Frame, Kept, Row, Stack};
 
 use serde::Serialize;
 
@@ -65,7 +65,9 @@ fn facts(session: &Session<'_>, level: usize) -> Result<Facts> {
     let inner = level.checked_sub(1).and_then(|inner| session.frame(inner).ok());
     let arguments = Argument::all(session, level);
     let mut stack = session.stack(level + 2)?;
-    while with_frame(&stack, row.physical).is_none_or(|own| own + 1 == stack.frames.len()) && stack.end.is_none() {
+    while with_frame(&stack, row.physical).is_none_or(|own| own + 1 == stack.frames.len())
+        && stack.end.is_none()
+    {
         stack = session.stack(stack.rows.len() + 1)?;
     }
     let at = |row: &Row| stack.frames.get(row.physical);

@@ -63,8 +63,9 @@ struct Shown {
 
 impl Shown {
     fn of(session: &Session<'_>, variable: &Variable, settings: &Settings) -> Self {
-        let value = print_within(&variable.value, session, settings)
-            .unwrap_or_else(|error| format!("<error reading variable {} ({})>", variable.name, brief(&error)));
+        let value = print_within(&variable.value, session, settings).unwrap_or_else(|error| {
+            format!("<error reading variable {} ({})>", variable.name, brief(&error))
+        });
         Self {
             name: variable.name.clone(),
             ty: type_text(session, variable.value.ty),

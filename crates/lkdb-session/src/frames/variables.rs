@@ -103,12 +103,7 @@ impl<'d> Session<'d> {
         Ok(Some(found))
     }
 
-    fn variable(
-        &self,
-        row: &Row,
-        frames: &[Frame],
-        declared: &Declaration<'d>,
-    ) -> Option<Variable> {
+    fn variable(&self, row: &Row, frames: &[Frame], declared: &Declaration<'d>) -> Option<Variable> {
         let (object, dwarf, _) = self.object_of(row)?;
         let ty = declared_type(dwarf, declared);
         let (DeclarationKind::Parameter(location) | DeclarationKind::Variable(location)) = &declared.kind

@@ -91,9 +91,13 @@ impl<'d> Machine<'_, '_, 'd> {
             {
                 return Ok(true);
             }
-            // A declaration in another unit: by name.
+            // A declaration in another unit, or a weak function that the linker has passed over: by name.
             let (unit, entry) = dwarf.entry(callee).map_err(damaged)?;
-            return Ok(dwarf.name_of(&unit, &entry).map_err(damaged)? == Some(function.name));
+            let bound =
+                || self.object.symbols_named(function.name).iter().all(|one| one.address == function.entry);
+            let weak = dwarf.function(callee).map_err(damaged)?.is_some();
+            let named = dwarf.name_of(&unit, &entry).map_err(damaged)? == Some(function.name);
+            return Ok(named && (!weak || bound()));
         }
         let Some(target) = site.target else { return Ok(false) };
         let depth: Depth<'_> = self.depth.deeper()?;

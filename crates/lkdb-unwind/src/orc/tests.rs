@@ -92,7 +92,7 @@ fn indirect_bases_are_read_at_the_right_place() {
     };
     assert_eq!(rule(9), CfaRule::AtRegister { register: 7, before: 0, after: 24 });
     assert_eq!(rule(8), CfaRule::AtRegister { register: 6, before: 24, after: 0 });
-    assert_eq!(rule(6), CfaRule::Register(10, 0));
+    assert_eq!(rule(6), CfaRule::Register(10, 24));
 }
 
 #[test]
@@ -102,10 +102,10 @@ fn registers_have_other_numbers_since_ax_is_one() {
         other => panic!("{other:?}"),
     };
     assert_eq!(row(0x283), (CfaRule::Register(7, 24), Rule::AtCfa(-16)));
-    assert_eq!(row(0x201), (CfaRule::Register(0, 0), Rule::SameValue));
-    assert_eq!(row(0x205), (CfaRule::Register(5, 0), Rule::SameValue));
+    assert_eq!(row(0x201), (CfaRule::Register(0, 24), Rule::SameValue));
+    assert_eq!(row(0x205), (CfaRule::Register(5, 24), Rule::SameValue));
     assert_eq!(row(0x24a).0, CfaRule::AtRegister { register: 6, before: 24, after: 0 });
-    assert_eq!(row(0x246), (CfaRule::Register(10, 0), Rule::AtRegister(6, -16)));
+    assert_eq!(row(0x246), (CfaRule::Register(10, 24), Rule::AtRegister(6, -16)));
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use lkdb_symbols::types::{Base, Count, Encoding, Function, Parameter, Type};
 use lkdb_symbols::{Place, TypeId};
 
 use super::arithmetic::Number;
-use super::ast::{Expr, TypeName, Unary};
+use super::ast::{Binary, Expr, TypeName, Unary};
 use crate::context::{Context, Error, Named, Writer};
 use crate::shape::Types;
 use crate::value::{Name, Value};
@@ -120,6 +120,10 @@ impl Evaluator<'_> {
             Expr::Dollar(name) => self.dollar(name),
             Expr::Type(_) => refuse("Attempt to use a type name as an expression"),
             Expr::Unary(operator, inner) => self.unary(*operator, inner),
+            Expr::Binary(operator @ (Binary::Add | Binary::Subtract), a, b) => {
+                let (a, b) = (self.summand(a)?, self.summand(b)?);
+                self.binary(*operator, &a, &b)
+            }
             Expr::Binary(operator, a, b) => {
                 let (a, b) = (self.value(a)?, self.value(b)?);
                 self.binary(*operator, &a, &b)
@@ -169,13 +173,13 @@ impl Evaluator<'_> {
             Expr::After(place, by) => {
                 let place = self.counted(place, *by)?;
                 let old = self.frozen(&place)?;
-                let new = self.binary(super::ast::Binary::Add, &place, &self.int(i128::from(*by))?)?;
+                let new = self.binary(Binary::Add, &place, &self.int(i128::from(*by))?)?;
                 self.assign(&place, &new)?;
                 Ok(old)
             }
             Expr::Before(place, by) => {
                 let place = self.counted(place, *by)?;
-                let new = self.binary(super::ast::Binary::Add, &place, &self.int(i128::from(*by))?)?;
+                let new = self.binary(Binary::Add, &place, &self.int(i128::from(*by))?)?;
                 self.assign(&place, &new)
             }
             Expr::Call(function, _) => self.call(function),
@@ -193,6 +197,17 @@ impl Evaluator<'_> {
         let place = self.value(place)?;
         self.refuse_structs(if by < 0 { "--" } else { "++" }, &place, &place)?;
         Ok(place)
+    }
+
+    /// An operand of a sum or difference: an array that has a name must have an address, too.
+    fn summand(&self, expr: &Expr) -> Result<Value, Error> {
+        let value = self.value(expr)?;
+        if let Expr::Name(name) | Expr::Scoped(_, name) = expr
+            && let Type::Array { element, .. } = &*self.types.bare(value.ty)?
+        {
+            return Ok(self.address_of_named(&value, name)?.retyped(self.types.pointer_to(*element)));
+        }
+        Ok(value)
     }
 
     /// A value as it is now, without its place.
@@ -336,7 +351,9 @@ impl Evaluator<'_> {
             }
             Place::Register(number) if !self.dry() => {
                 let register = self.context.register_name(*number).unwrap_or_default();
-                refuse(format!("Address requested for identifier \"{name}\" which is in register ${register}"))
+                refuse(format!(
+                    "Address requested for identifier \"{name}\" which is in register ${register}"
+                ))
             }
             Place::Literal(_) | Place::Gone(_) | Place::Pieces(_) | Place::Implicit(..) if !self.dry() => {
                 refuse(format!("Can't take address of \"{name}\" which isn't an lvalue."))

@@ -103,6 +103,21 @@ impl Code {
         self.before(address, 5).is_some_and(|bytes| bytes[0] == JMP)
     }
 
+    /// Where a function begins.
+    pub(crate) fn start_of(&self, name: &str) -> Option<u64> {
+        self.functions.iter().find(|(_, known)| *known == name).map(|(start, _)| *start)
+    }
+
+    /// The addresses in `length` bytes of code from `start` on to which functions return that call frame information
+    /// describes.
+    pub(crate) fn returns_from_c(&self, start: u64, length: u64) -> Vec<u64> {
+        let from_c = |address: &u64| match self.call(*address) {
+            Some(Call::Direct(target)) => self.is_described(target) && self.functions.contains_key(&target),
+            _ => false,
+        };
+        (start..start + length).filter(from_c).collect()
+    }
+
     pub(crate) fn function(&self, address: u64) -> Option<(&u64, &String)> {
         self.functions.range(..=address).next_back()
     }

@@ -281,13 +281,23 @@ pub(crate) fn kernel_file(what: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
+/// A program for the guest, from C.
+pub(crate) fn built(lkdb: &Lkdb, source: &str) -> PathBuf {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/programs").join(source);
+    let program = lkdb.scratch().join(source.trim_end_matches(".c"));
+    let status = Command::new("gcc").args(["-static", "-O2", "-o"]).arg(&program).arg(file).status().unwrap();
+    assert!(status.success());
+    program
+}
+
 /// Starts a machine without KASLR, so that its code is where its file says; gives that file, its vmlinux. It is the
 /// fetched kernel's, or that of `LKDB_TEST_KERNEL` (a boot image) and `LKDB_TEST_VMLINUX`; `LKDB_TEST_APPEND` is for
 /// its command line.
-pub(crate) fn boot_any_kernel(lkdb: &Lkdb, name: &str) -> PathBuf {
+pub(crate) fn boot_any_kernel(lkdb: &Lkdb, name: &str, more: &[&str]) -> PathBuf {
     let variable = |name: &str| std::env::var(name).ok();
     let append = format!("nokaslr {}", variable("LKDB_TEST_APPEND").unwrap_or_default());
     let mut arguments = vec!["boot", "-d", "--name", name, "--append", append.trim_end()];
+    arguments.extend(more);
     let Some(kernel) = variable("LKDB_TEST_KERNEL") else {
         lkdb.ok(&arguments);
         return kernel_file("vmlinux");

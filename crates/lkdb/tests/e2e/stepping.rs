@@ -3,10 +3,9 @@
 //! address that lay on the stack, and with the task.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use crate::fixture::Lkdb;
+use crate::fixture::{Lkdb, built};
 
 /// Functions that the load runs all the time, to be walked by `next`.
 const WALKED: [&str; 7] = [
@@ -30,15 +29,6 @@ const FINISHED: [&str; 6] = [
 /// More lines than any of those functions' walks have.
 const LINES: usize = 20;
 const END: &str = "that was all";
-
-/// Builds a program for the guest.
-fn built(lkdb: &Lkdb, source: &str) -> PathBuf {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/programs").join(source);
-    let program = lkdb.scratch().join(source.trim_end_matches(".c"));
-    let status = Command::new("gcc").args(["-static", "-O2", "-o"]).arg(&program).arg(file).status().unwrap();
-    assert!(status.success());
-    program
-}
 
 /// A place in a function: how far into it, and how far the stack has grown since its entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

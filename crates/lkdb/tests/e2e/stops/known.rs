@@ -60,9 +60,11 @@ impl<'a> Stack<'a> {
             let value = rest.split([',', ')', ' ']).next().unwrap_or_default();
             format!("entry {value}|")
         });
-        let entries = if takes_part { format!("inlined|{}", entries.collect::<String>()) } else { String::new() };
+        let entries =
+            if takes_part { format!("inlined|{}", entries.collect::<String>()) } else { String::new() };
         let call = outer.iter().find_map(|row| address(row)).unwrap_or_default();
-        format!("[{entries}call {call:#x}]")
+        let callee = own.last().filter(|_| inlined).or(self.rows.get(level)).map(|row| function(row));
+        format!("[{entries}call {call:#x} of {}]", callee.unwrap_or_default())
     }
 
     /// What is wrong with the part of lkdb's that gdb can't know, if anything is. `text` is all that it printed.

@@ -109,7 +109,7 @@ fn compare(stops: u64) {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("differential");
     fs::create_dir_all(&cache).unwrap();
     let lkdb = Lkdb::new();
-    let vmlinux = boot_any_kernel(&lkdb, NAME);
+    let vmlinux = boot_any_kernel(&lkdb, NAME, &[]);
     load::start(&lkdb, NAME);
     let mut draw = Draw::new(seed);
     let code = Code::of(&vmlinux);
@@ -148,11 +148,12 @@ impl Answers {
             ours.push(rules::tidy(&question, &our));
             questions.push(question);
         }
-        let said = |asked: &[String]| rules::evidence(asked, &self.calls_of_nobody);
+        let said = |asked: &[String]| rules::evidence(asked, &self.untold);
         let table = Table::compare(&questions, &theirs, &ours, rules::RULES, &said);
         println!("{}", table.shown());
         let report = dir.join("stops.differences");
-        fs::write(&report, format!("{}\n# allowed\n{}", table.differences(usize::MAX), table.allowed())).unwrap();
+        fs::write(&report, format!("{}\n# allowed\n{}", table.differences(usize::MAX), table.allowed()))
+            .unwrap();
         println!("all differences are in {}", report.display());
         assert!(self.complaints.is_empty(), "lkdb's stacks: {}", self.complaints.join("\n\n"));
         table.check();

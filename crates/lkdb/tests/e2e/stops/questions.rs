@@ -23,8 +23,9 @@ pub(super) struct Answers {
     pub(super) asked: Vec<(Question, String, String)>,
     /// What is wrong with lkdb's stacks where gdb can't know them.
     pub(super) complaints: Vec<String>,
-    /// Calls of which gdb says that it cannot tell whom they call.
-    pub(super) calls_of_nobody: BTreeSet<u64>,
+    /// Calls of which gdb says that it cannot tell whom they call, and functions of which it says that another of
+    /// their name was called.
+    pub(super) untold: BTreeSet<String>,
 }
 
 impl Answers {
@@ -67,7 +68,13 @@ impl Answers {
         let said = pair.gdb.ask("backtrace");
         pair.gdb.ask("set debug entry-values 0");
         let calls = said.split("DW_AT_call_target is not specified at ").skip(1);
-        self.calls_of_nobody.extend(calls.filter_map(|rest| hex(rest.split(' ').next()?)));
+        self.untold.extend(calls.filter_map(|rest| rest.split(' ').next()).map(ToOwned::to_owned));
+        let others = said.split("DW_OP_entry_value resolving expects callee ").skip(1);
+        self.untold.extend(others.filter_map(|rest| {
+            let (expected, rest) = rest.split_once(' ')?;
+            let (_, rest) = rest.split_once("but the called frame is for ")?;
+            rest.starts_with(&format!("{expected} ")).then(|| expected.to_owned())
+        }));
     }
 
     fn look_at_frames(&mut self, pair: &mut Pair, draw: &mut Draw, stack: &Stack<'_>) {

@@ -14,17 +14,20 @@ const ENTRY_VALUES: Rule = Rule {
     name: "values by the call",
     reason: "a call site that names the function as its inlined copies do (bprm_execve, do_user_addr_fault) tells \
         gdb nothing, and it says so with `set debug entry-values 1` (\"DW_AT_call_target is not specified\"): no value \
-        at entry, or `<optimized out>`. lkdb sees that both are the same function",
+        at entry, or `<optimized out>`. lkdb sees that both are the same function. So it is where a call site names a \
+        weak function (copy_from_kernel_nofault_allowed) and the linker took another of that name (gdb: \"expects \
+        callee f but the called frame is for f\")",
     allows: |case| {
         let (question, gdb, lkdb) = (case.question, case.gdb, case.lkdb);
         let calls = question.text.split("call ").skip(1).filter_map(|rest| rest.split(']').next());
-        let asked: Vec<String> = calls.map(ToOwned::to_owned).collect();
-        if !case.ask(&asked).iter().any(|said| said == CALLS_NOBODY) {
+        let asked: Vec<String> = calls.flat_map(|call| call.split(" of ")).map(ToOwned::to_owned).collect();
+        if !case.ask(&asked).iter().any(|said| said == UNTOLD) {
             return false;
         }
         match question.row {
             "print local" | "print expression" => {
-                matches!(gdb, "= <optimized out>" | "value has been optimized out") && !lkdb.contains("No symbol")
+                matches!(gdb, "= <optimized out>" | "value has been optimized out")
+                    && !lkdb.contains("No symbol")
             }
             "backtrace" | "up" | "frame" | "finish" | "info frame" | "info args" | "info locals" | "stop" => {
                 let lines = gdb.lines().count() == lkdb.lines().count();
@@ -46,25 +49,35 @@ const INLINED: Rule = Rule {
             return false;
         }
         // The function's own, as gdb shows them.
-        let own: Vec<&str> = text.split("entry ").skip(1).filter_map(|rest| rest.split(['|', ']']).next()).collect();
+        let own: Vec<&str> =
+            text.split("entry ").skip(1).filter_map(|rest| rest.split(['|', ']']).next()).collect();
+        let is_own = |value: &str| own.iter().any(|own| value.contains(own));
         match row {
-            "print local" | "print expression" | "info locals" | "info args" => {
-                let lines = case.gdb.lines().zip(case.lkdb.lines()).filter(|(gdb, lkdb)| gdb != lkdb);
-                let value = |line: &str| line.split_once("= ").map(|(_, value)| value.to_owned());
-                let mut values = lines.map(|(_, lkdb)| value(lkdb));
-                values.all(|value| value.is_some_and(|value| own.iter().any(|own| value.contains(own))))
+            "print local" | "info locals" | "info args" => {
+                let mut lines = case.gdb.lines().zip(case.lkdb.lines()).filter(|(gdb, lkdb)| gdb != lkdb);
+                lines.all(|(_, lkdb)| lkdb.split_once("= ").is_some_and(|(_, value)| is_own(value)))
+            }
+            "print expression" => {
+                let (expression, about) = text.split_once(" [").unwrap_or_default();
+                let mut words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                words.any(|word| {
+                    case.other(&format!("print {word} [{about}"))
+                        .is_some_and(|value| is_own(value.trim_start_matches("= ")))
+                })
             }
             "backtrace" | "up" | "frame" | "finish" | "stop" | "info frame" => {
-                let (gdb, lkdb) = (without_entry_values(case.gdb), without_entry_values(case.lkdb));
-                let (gdb, lkdb): (Vec<&str>, Vec<&str>) = (gdb.split(", ").collect(), lkdb.split(", ").collect());
-                let alike = |(gdb, lkdb): (&&str, &&str)| {
-                    let ((name, _), (same, value)) = match (gdb.rsplit_once('='), lkdb.rsplit_once('=')) {
-                        (Some(gdb), Some(lkdb)) => (gdb, lkdb),
-                        _ => return gdb == lkdb,
-                    };
-                    gdb == lkdb || name == same && own.iter().any(|own| value.starts_with(own))
+                let alike = |(gdb, lkdb): (&str, &str)| match (gdb.split_once('='), lkdb.split_once('=')) {
+                    _ if gdb == lkdb => true,
+                    (Some((name, _)), Some((same, value))) => name == same && is_own(value),
+                    _ => false,
                 };
-                gdb.len() == lkdb.len() && gdb.iter().zip(&lkdb).all(alike)
+                let line = |(gdb, lkdb): (&str, &str)| {
+                    let (gdb, lkdb) = (without_entry_values(gdb), without_entry_values(lkdb));
+                    gdb.split(", ").count() == lkdb.split(", ").count()
+                        && gdb.split(", ").zip(lkdb.split(", ")).all(alike)
+                };
+                case.gdb.lines().count() == case.lkdb.lines().count()
+                    && case.gdb.lines().zip(case.lkdb.lines()).all(line)
             }
             _ => false,
         }
@@ -92,16 +105,13 @@ const SAYS_WHY: Rule = Rule {
     },
 };
 
-/// What gdb says to an address of a call site that tells it nothing.
-const CALLS_NOBODY: &str = "DW_AT_call_target is not specified";
+/// What is said of a call or a function that gdb calls untold.
+const UNTOLD: &str = "untold";
 
-/// What gdb has said of the calls at these addresses.
-pub(super) fn evidence(calls: &[String], of_nobody: &BTreeSet<u64>) -> Vec<String> {
-    let says = |call: &String| {
-        let address = u64::from_str_radix(call.trim_start_matches("0x"), 16).ok()?;
-        of_nobody.contains(&address).then(|| CALLS_NOBODY.to_owned())
-    };
-    calls.iter().map(|call| says(call).unwrap_or_default()).collect()
+/// Whether gdb has said of these calls and functions that it cannot tell what is passed.
+pub(super) fn evidence(asked: &[String], untold: &BTreeSet<String>) -> Vec<String> {
+    let says = |name: &String| if untold.contains(name) { UNTOLD } else { "" };
+    asked.iter().map(|name| says(name).to_owned()).collect()
 }
 
 const OTHER_CPU: Rule = Rule {
@@ -150,7 +160,8 @@ fn is_entry_value(part: &str) -> bool {
 
 /// `x=x@entry=1` as `x=1`.
 fn without_entry(part: &str) -> String {
-    let split = part.split_once("@entry=").and_then(|(before, value)| Some((before.rsplit_once('=')?, value)));
+    let split =
+        part.split_once("@entry=").and_then(|(before, value)| Some((before.rsplit_once('=')?, value)));
     split.map_or_else(|| part.to_owned(), |((before, _), value)| format!("{before}={value}"))
 }
 

@@ -1,8 +1,5 @@
-//! Call stacks where nobody chose to stop: at random interrupts of a busy guest, and at every instruction of
-//! entry code. Each must end, at something that is an end, and no frame of it may be made up.
-//!
-//! `LKDB_STACKS` stops so often instead; the slow test does it some thousand times. `LKDB_TEST_KERNEL` names another
-//! kernel (see the fixture).
+//! A session whose stacks are read as JSON, and what is seen of them: each must end, at something that is an end, and
+//! no frame of it may be made up.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,32 +7,31 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::code::{Call, Code};
-use crate::differential::draw::{Draw, number};
-use crate::fixture::{Lkdb, PATIENCE, Running, boot_any_kernel};
-use crate::load;
+use crate::differential::draw::Draw;
+use crate::fixture::{Lkdb, PATIENCE, Running};
 
 /// More frames than the kernel's stacks have.
 const MOST: usize = 200;
 
 /// A session whose answers are read as JSON.
-struct Session {
-    running: Running,
+pub(super) struct Session {
+    pub(super) running: Running,
 }
 
 impl Session {
-    fn attach(lkdb: &Lkdb, name: &str) -> Self {
+    pub(super) fn attach(lkdb: &Lkdb, name: &str) -> Self {
         let mut session = Self { running: lkdb.start(&["attach", name, "--json"]) };
         // Once it answers, signals are commands to it.
         session.ask("print 1");
         session
     }
 
-    fn ask(&mut self, command: &str) -> Value {
+    pub(super) fn ask(&mut self, command: &str) -> Value {
         self.running.type_in(&format!("{command}\n"));
         self.answer(command)
     }
 
-    fn answer(&mut self, command: &str) -> Value {
+    pub(super) fn answer(&mut self, command: &str) -> Value {
         let answer = self.line(PATIENCE).unwrap_or_else(|| panic!("no answer to `{command}`"));
         assert!(answer.get("error").is_none(), "{command}: {answer}");
         answer
@@ -54,7 +50,7 @@ impl Session {
     }
 
     /// Lets the guest run for a time that is drawn, and stops it.
-    fn run_on(&mut self, draw: &mut Draw) {
+    pub(super) fn run_on(&mut self, draw: &mut Draw) {
         const LONGEST: u64 = 25_000;
         self.running.type_in("continue\n");
         let mut wait = Duration::from_micros(1000 + draw.below(LONGEST));
@@ -72,7 +68,7 @@ impl Session {
     }
 
     /// The stack of a CPU.
-    fn stack(&mut self, cpu: usize) -> Value {
+    pub(super) fn stack(&mut self, cpu: usize) -> Value {
         self.ask(&format!("thread {}", cpu + 1));
         self.ask("backtrace")
     }
@@ -80,7 +76,7 @@ impl Session {
 
 /// What was seen of stacks.
 #[derive(Debug, Default)]
-struct Tally {
+pub(super) struct Tally {
     ends: BTreeMap<String, usize>,
     stacks: usize,
     frames: usize,
@@ -90,11 +86,11 @@ struct Tally {
     direct: usize,
     other: usize,
     /// What is wrong.
-    wrong: Vec<String>,
+    pub(super) wrong: Vec<String>,
 }
 
 impl Tally {
-    fn add(&mut self, stack: &Value, code: &Code, session: &mut Session) {
+    pub(super) fn add(&mut self, stack: &Value, code: &Code, session: &mut Session) {
         let data = &stack["data"];
         let rows = data["frames"].as_array().unwrap();
         let ends = data["ends"].as_str().unwrap();
@@ -139,7 +135,13 @@ impl Tally {
         *self.ends.entry(end).or_default() += 1;
     }
 
-    fn check(&self) {
+    /// How many stacks there were.
+    pub(super) fn stacks(&self) -> usize {
+        self.stacks
+    }
+
+    /// Prints it all, and fails where something is wrong.
+    pub(super) fn check(&self) {
         println!(
             "{} stacks, {} frames, {} interrupted ones; {} direct calls of the frame's own function, {} others",
             self.stacks, self.frames, self.interrupts, self.direct, self.other
@@ -151,12 +153,12 @@ impl Tally {
     }
 }
 
-fn address(frame: &Value) -> u64 {
+pub(super) fn address(frame: &Value) -> u64 {
     u64::from_str_radix(frame["pc"].as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
 }
 
 /// A stack, for people.
-fn shown(stack: &Value) -> String {
+pub(super) fn shown(stack: &Value) -> String {
     let rows = stack["data"]["frames"].as_array().unwrap();
     let row = |row: &Value| {
         let interrupted = if row["interrupted"] == true { " interrupted" } else { "" };
@@ -164,33 +166,4 @@ fn shown(stack: &Value) -> String {
     };
     let rows: String = rows.iter().map(row).collect();
     format!("{rows}  {} {}", stack["data"]["ends"], stack["data"]["end"])
-}
-
-fn random_stops(stops: u64) {
-    let lkdb = Lkdb::new();
-    let code = Code::of(&boot_any_kernel(&lkdb, "busy"));
-    load::start(&lkdb, "busy");
-    let mut draw = Draw::new(number("LKDB_STACKS_SEED", 1));
-    let mut session = Session::attach(&lkdb, "busy");
-    let mut tally = Tally::default();
-    for _ in 0..number("LKDB_STACKS", stops) {
-        session.run_on(&mut draw);
-        for cpu in 0..2 {
-            let stack = session.stack(cpu);
-            tally.add(&stack, &code, &mut session);
-        }
-    }
-    assert_eq!(session.running.end().0, 0);
-    tally.check();
-}
-
-#[test]
-fn stacks_at_random_interrupts_end() {
-    random_stops(150);
-}
-
-#[test]
-#[ignore = "slow: thousands of stops"]
-fn thousands_of_stacks_end() {
-    random_stops(2500);
 }
