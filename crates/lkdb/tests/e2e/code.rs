@@ -157,5 +157,5 @@ fn stacks_are_switched_for_calls() {
         &[0x48, 0x89, 0xdf, 0xe8, 1, 2, 3, 4, 0x5c, 0x90],
     ];
     assert_eq!(stretches(&code.concat()), [(7, 20)]);
-    assert_eq!(stretches(&code[0]), []);
+    assert_eq!(stretches(code[0]), []);
 }

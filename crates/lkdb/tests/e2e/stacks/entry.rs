@@ -89,16 +89,16 @@ struct Monitor(UnixStream);
 impl Monitor {
     fn connect(path: &Path) -> Self {
         let mut monitor = Self(UnixStream::connect(path).unwrap());
-        monitor.to_prompt();
+        monitor.read_prompt();
         monitor
     }
 
     fn tell(&mut self, command: &str) {
         self.0.write_all(format!("{command}\n").as_bytes()).unwrap();
-        self.to_prompt();
+        self.read_prompt();
     }
 
-    fn to_prompt(&mut self) {
+    fn read_prompt(&mut self) {
         let mut said = Vec::new();
         let mut byte = [0];
         while !said.ends_with(b"(qemu) ") {
