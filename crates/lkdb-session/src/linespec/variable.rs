@@ -1,5 +1,7 @@
 //! Variables as places, for `list` and `info line`: where they were declared.
 
+use std::collections::HashSet;
+
 use lkdb_symbols::names::{Extent, Kinds};
 use lkdb_symbols::{Object, UnitId};
 use lkdb_value::Named as Meaning;
@@ -18,8 +20,15 @@ impl<'d> Session<'d> {
             return Ok(None);
         }
         let mut places: Vec<Place> = Vec::new();
+        let mut constants = HashSet::new();
         for named in found.iter() {
             self.interrupt().check()?;
+            // A header's constant is in every unit that includes it: one of them tells.
+            if let Some(line) = self.line_of_constant(named)?
+                && !constants.insert(line)
+            {
+                continue;
+            }
             let Some(place) = self.declaration_place(name, named)? else { continue };
             let same = |other: &Place| other.address == place.address && other.line == place.line;
             if !places.iter().any(|other| same(other) && other.file == place.file) {
@@ -27,6 +36,18 @@ impl<'d> Session<'d> {
             }
         }
         Ok(Some(places))
+    }
+
+    /// The line of a variable that is a value and nothing in memory.
+    fn line_of_constant(&self, named: &Named) -> Result<Option<u64>> {
+        let Some(dwarf) = self.symbols().object(named.object).and_then(|object| object.dwarf()) else {
+            return Ok(None);
+        };
+        let (unit, entry) = dwarf.entry(named.die)?;
+        match entry.attr_value(gimli::DW_AT_const_value) {
+            Some(_) => Ok(dwarf.number_of(&unit, &entry, gimli::DW_AT_decl_line)?),
+            None => Ok(None),
+        }
     }
 
     fn declaration_place(&self, name: &str, named: &Named) -> Result<Option<Place>> {
