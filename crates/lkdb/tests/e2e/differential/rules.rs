@@ -24,6 +24,7 @@ pub(crate) const RULES: &[Rule] = &[
     PLACES,
     OUTSIDE,
     DECLARATIONS,
+    CONSTANTS,
     ENUMERATORS,
     NAMESAKES,
     ARRAYS,
@@ -134,6 +135,31 @@ const DECLARATIONS: Rule = Rule {
             "list" => listed(case, name, &places) == case.lkdb,
             _ => false,
         }
+    },
+};
+
+const CONSTANTS: Rule = Rule {
+    name: "constants of a typedef's type",
+    reason: "for `info address` gdb 13 knows a variable that is only a value, but for a place it does not find it where its \
+        type is a typedef (of `int` it does). lkdb tells where it is declared, with the line that gdb's own symbol has",
+    allows: |case| {
+        let name = case.name();
+        let Some(ours) = case.other(&format!("info line {name}")) else { return false };
+        let places: Vec<(&str, &str)> = ours.lines().filter_map(place_of).collect();
+        let said = case.ask(&[
+            format!("info address {name}"),
+            format!("python print(gdb.lookup_static_symbol('{name}').line)"),
+        ]);
+        let known = said[0] == format!("Symbol \"{name}\" is constant.")
+            && places.iter().any(|(_, number)| *number == said[1]);
+        let unknown = case.gdb == format!("Function \"{name}\" not defined.");
+        known
+            && unknown
+            && match case.question.row {
+                "info line" => true,
+                "list" => listed(case, name, &places) == case.lkdb,
+                _ => false,
+            }
     },
 };
 
