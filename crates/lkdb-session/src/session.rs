@@ -117,10 +117,10 @@ impl<'d> Session<'d> {
 
     /// Puts the `.dwo` files of split debug info to it: from where they were built, else from beside the file.
     fn join_split(&self, path: &Path, sections: &dwarf::Sections<'d>) {
-        let units = sections.split_units();
-        if units.is_empty() {
+        if !sections.wants_join() {
             return;
         }
+        let units = sections.split_units();
         let beside = path.parent().unwrap_or(Path::new(""));
         let open = |unit: &dwarf::SplitUnit| {
             let built = Path::new(&unit.directory).join(&unit.name);

@@ -17,11 +17,6 @@ pub enum Gap {
          parameters of those are missing; keep them where they were built, or beside this file"
     )]
     Split(usize, String),
-    /// `-fdebug-types-section` with DWARF 4.
-    #[error(
-        "types that lie in .debug_types are not read; build without -fdebug-types-section, or with DWARF 5"
-    )]
-    TypeUnits,
     /// `dwz -m`; the other file.
     #[error("what `dwz -m' has moved to {0} is not read; use the file as it was before dwz")]
     Shared(String),
@@ -42,9 +37,6 @@ pub(super) fn of(elf: &Elf<'_>, sections: &Sections<'_>) -> Vec<Gap> {
         gaps.push(Gap::Wide);
     } else if let Some((count, first)) = sections.joined.get().and_then(|joined| joined.missing.clone()) {
         gaps.push(Gap::Split(count, first));
-    }
-    if sections.has(SectionId::DebugTypes) {
-        gaps.push(Gap::TypeUnits);
     }
     gaps.extend(shared(elf).map(Gap::Shared));
     gaps

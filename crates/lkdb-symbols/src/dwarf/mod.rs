@@ -2,8 +2,8 @@
 //!
 //! Versions 4 and 5, of GCC and clang, linked (a vmlinux) or relocatable (a module). Here are the units and
 //! the ways to them; lines, functions, scopes and locations have files of their own. What a DIE means as a C
-//! type is in `types`, names are found in `names`. Type units (`.debug_types`) are not looked at: kernels
-//! have none, and a reference into one reads as nothing.
+//! type is in `types`, names are found in `names`. What debug info has in other files and in `.debug_types` is put
+//! behind the rest by `split`.
 
 mod callsite;
 mod describe;
@@ -160,7 +160,8 @@ impl<'d> Dwarf<'d> {
             return Ok(Rc::clone(unit));
         }
         let header = self.units()?.header(id).ok_or(Error::NoDie(u64::MAX))?;
-        let unit = Rc::new(Unit::new(&self.sections, id, header)?);
+        let start = self.units()?.start(id).unwrap_or(0);
+        let unit = Rc::new(Unit::new(&self.sections, id, start, header)?);
         if parsed.units.len() >= UNITS_KEPT
             && let Some((oldest, _)) = parsed.units.iter().min_by_key(|(_, (used, _))| *used)
         {

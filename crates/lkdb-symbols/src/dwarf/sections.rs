@@ -108,20 +108,36 @@ impl<'d> Sections<'d> {
     }
 
     fn find(&self, id: SectionId) -> Option<Section<'d>> {
-        let name = if self.split { id.dwo_name()? } else { id.name() };
+        self.all(id).next()
+    }
+
+    /// Every section of a name: compilers put each type unit of a `.dwo` file into one of its own.
+    fn all(&self, id: SectionId) -> impl Iterator<Item = Section<'d>> + use<'d> {
+        let name = if self.split { id.dwo_name().unwrap_or_default() } else { id.name() };
         let packed = name.strip_prefix(".debug_");
-        let named = |section: &Section<'_>| {
+        let named = move |section: &Section<'_>| {
             section.name == name
                 || section.name.strip_prefix(".zdebug_").is_some_and(|rest| Some(rest) == packed)
         };
-        self.elf.sections().find(|section| named(section) && !section.nobits && section.size > 0)
+        self.elf.sections().filter(move |section| named(section) && !section.nobits && section.size > 0)
     }
 
     fn load(&self, id: SectionId) -> Result<&'d [u8], SectionError> {
-        let Some(section) = self.find(id) else { return Ok(&[]) };
+        let sections: Vec<Section<'d>> = self.all(id).take(if self.split { usize::MAX } else { 1 }).collect();
+        match sections.as_slice() {
+            [] => Ok(&[]),
+            [one] => self.load_one(id, one),
+            many => {
+                let parts: Result<Vec<&[u8]>, _> = many.iter().map(|one| self.load_one(id, one)).collect();
+                Ok(self.store.keep(parts?.concat()))
+            }
+        }
+    }
+
+    fn load_one(&self, id: SectionId, section: &Section<'d>) -> Result<&'d [u8], SectionError> {
         let wrong = |why: String| SectionError { name: id.name(), why };
-        let bytes = self.elf.bytes(&section).ok_or_else(|| wrong("the file is cut off".to_owned()))?;
-        let packed = self.packed(&section, bytes).map_err(|error| wrong(error.to_string()))?;
+        let bytes = self.elf.bytes(section).ok_or_else(|| wrong("the file is cut off".to_owned()))?;
+        let packed = self.packed(section, bytes).map_err(|error| wrong(error.to_string()))?;
         let unpacked = match packed {
             None => bytes,
             Some(packed) => self.store.keep(unpack(packed).map_err(wrong)?),
@@ -129,7 +145,7 @@ impl<'d> Sections<'d> {
         if !self.elf.relocatable() {
             return Ok(unpacked);
         }
-        let made = relocated(&self.elf, &section, unpacked).map_err(wrong)?;
+        let made = relocated(&self.elf, section, unpacked).map_err(wrong)?;
         Ok(made.map_or(unpacked, |made| self.store.keep(made)))
     }
 

@@ -1,5 +1,6 @@
 //! Split debug info (`-gsplit-dwarf`): what lies in `.dwo` files, put behind the file's own debug info, so that
-//! everything else sees one file as if it had never been split.
+//! everything else sees one file as if it had never been split. Type units that lie in a section of their own (before
+//! DWARF 5) come last.
 //!
 //! The file itself has skeletons: where each unit's code is, its line table, and the name of its `.dwo` file. A
 //! skeleton's place in `.debug_info` is taken by the unit of that file. What only the skeleton tells, and where the
@@ -58,6 +59,8 @@ struct Facts {
 #[derive(Debug)]
 pub(super) struct Joined<'d> {
     parts: HashMap<SectionId, &'d [u8]>,
+    /// Where in `.debug_info` the type units begin, if there are any.
+    types_at: Option<usize>,
     /// Changes with the files that were there.
     pub(super) fingerprint: u64,
     /// How many files were not, and the first.
@@ -82,6 +85,17 @@ const SHARED: [SectionId; 7] = [
 ];
 
 impl<'d> Sections<'d> {
+    /// Whether [`Self::join`] has anything to do: units lie in other files, or types in `.debug_types`.
+    #[must_use]
+    pub fn wants_join(&self) -> bool {
+        self.has(SectionId::DebugTypes) || super::gaps::has_split_units(self)
+    }
+
+    /// Where in `.debug_info` the units of `.debug_types` were put.
+    pub(crate) fn types_at(&self) -> Option<usize> {
+        self.joined.get()?.types_at
+    }
+
     /// The units that lie in `.dwo` files. Reads the first DIE of each unit, where the file has skeletons.
     #[must_use]
     pub fn split_units(&self) -> Vec<SplitUnit> {
@@ -128,6 +142,7 @@ impl<'d> Sections<'d> {
             }
         }
         joiner.append(SectionId::DebugInfo, own.get(copied..).unwrap_or_default());
+        joiner.append(SectionId::DebugTypes, self.get(SectionId::DebugTypes)?);
         let _ = self.joined.set(joiner.finish(self.store));
         Ok(())
     }
@@ -276,8 +291,9 @@ impl Joiner {
             (0x10, facts.lines),
         ];
         let mut tables = HashMap::new();
-        let mut info = raw.info.to_vec();
-        for head in &heads {
+        // The type units have the same abbreviations.
+        let mut info = [raw.info, part.get(SectionId::DebugTypes).ok()?].concat();
+        for head in &unit::heads_and_types(&info, Some(raw.info.len())).ok()? {
             let table = match tables.get(&head.abbrevs) {
                 Some(known) => *known,
                 None => {
@@ -290,17 +306,22 @@ impl Joiner {
             let field = head.start + if old { 6 } else { 8 };
             info.get_mut(field..field + 4)?.copy_from_slice(&u32::try_from(table).ok()?.to_le_bytes());
         }
-        self.append(SectionId::DebugInfo, &info);
+        let (info, types) = info.split_at_checked(raw.info.len())?;
+        self.append(SectionId::DebugInfo, info);
+        self.append(SectionId::DebugTypes, types);
         self.fingerprint = (self.fingerprint ^ unit.id).wrapping_mul(0x0100_0000_01b3);
         Some(())
     }
 
-    fn finish<'d>(self, store: &'d Store) -> Joined<'d> {
+    fn finish<'d>(mut self, store: &'d Store) -> Joined<'d> {
+        let types = self.sections.remove(&SectionId::DebugTypes).unwrap_or_default();
+        let at = self.append(SectionId::DebugInfo, &types);
+        let types_at = (!types.is_empty()).then_some(at);
         let keep = |(id, bytes): (SectionId, Vec<u8>)| (id, store.keep(bytes));
         let mut parts: HashMap<SectionId, &'d [u8]> = self.sections.into_iter().map(keep).collect();
         // It tells of units by their old places. Those of the joined file say for themselves.
         parts.insert(SectionId::DebugAranges, &[]);
-        Joined { parts, fingerprint: self.fingerprint, missing: self.missing }
+        Joined { parts, types_at, fingerprint: self.fingerprint, missing: self.missing }
     }
 }
 

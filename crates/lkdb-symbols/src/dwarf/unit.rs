@@ -66,8 +66,12 @@ impl<'d> Unit<'d> {
     ///
     /// # Errors
     /// When either is damaged, or a section they need cannot be unpacked.
-    pub fn new(sections: &Sections<'d>, id: UnitId, header: &UnitHeader<Reader<'d>>) -> Result<Self, Error> {
-        let start = header.debug_info_offset().map_or(0, |offset| offset.0);
+    pub fn new(
+        sections: &Sections<'d>,
+        id: UnitId,
+        start: usize,
+        header: &UnitHeader<Reader<'d>>,
+    ) -> Result<Self, Error> {
         let wrong = |why| Error::Unit { unit: start as u64, why };
         let abbrev = DebugAbbrev::new(sections.get(SectionId::DebugAbbrev)?, LittleEndian);
         let abbreviations = header.abbreviations(&abbrev).map_err(wrong)?;

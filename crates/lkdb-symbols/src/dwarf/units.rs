@@ -2,7 +2,9 @@
 
 use std::sync::OnceLock;
 
-use gimli::{DebugAranges, DebugInfo, DebugInfoOffset, LittleEndian, SectionId, UnitHeader, UnitType};
+use gimli::{
+    DebugAranges, DebugInfo, DebugInfoOffset, DebugTypes, LittleEndian, SectionId, UnitHeader, UnitType,
+};
 use lkdb_base::LinkAddr;
 
 use super::{Error, Reader, Sections, Unit, UnitId};
@@ -11,6 +13,8 @@ use super::{Error, Reader, Sections, Unit, UnitId};
 #[derive(Debug)]
 pub struct UnitTable<'d> {
     headers: Vec<UnitHeader<Reader<'d>>>,
+    /// Where each begins.
+    starts: Vec<usize>,
     listed: OnceLock<Listed>,
     others: OnceLock<Vec<UnitRange>>,
 }
@@ -35,13 +39,21 @@ struct UnitRange {
 impl<'d> UnitTable<'d> {
     /// Lists the units. Where a header is damaged the list ends: nothing tells where the next one is.
     pub(super) fn new(sections: &Sections<'d>) -> Result<Self, Error> {
-        let info = DebugInfo::new(sections.get(SectionId::DebugInfo)?, LittleEndian);
-        let mut headers = Vec::new();
-        let mut units = info.units();
+        let whole = sections.get(SectionId::DebugInfo)?;
+        let types_at = sections.types_at().unwrap_or(whole.len());
+        let (info, types) = whole.split_at_checked(types_at).unwrap_or((whole, &[]));
+        let (mut headers, mut starts) = (Vec::new(), Vec::new());
+        let mut units = DebugInfo::new(info, LittleEndian).units();
         while let Ok(Some(header)) = units.next() {
+            starts.push(header.debug_info_offset().map_or(0, |offset| offset.0));
             headers.push(header);
         }
-        Ok(Self { headers, listed: OnceLock::new(), others: OnceLock::new() })
+        let mut units = DebugTypes::new(types, LittleEndian).units();
+        while let Ok(Some(header)) = units.next() {
+            starts.push(types_at + header.debug_types_offset().map_or(0, |offset| offset.0));
+            headers.push(header);
+        }
+        Ok(Self { headers, starts, listed: OnceLock::new(), others: OnceLock::new() })
     }
 
     /// How many units there are.
@@ -70,16 +82,16 @@ impl<'d> UnitTable<'d> {
     /// Where a unit begins in `.debug_info`.
     #[must_use]
     pub fn start(&self, id: UnitId) -> Option<usize> {
-        self.header(id).and_then(start)
+        self.starts.get(id.0 as usize).copied()
     }
 
     /// The unit that holds an offset of `.debug_info`.
     #[must_use]
     pub fn unit_of(&self, offset: DebugInfoOffset) -> Option<UnitId> {
-        let behind = self.headers.partition_point(|header| start(header).is_some_and(|at| at <= offset.0));
+        let behind = self.starts.partition_point(|start| *start <= offset.0);
         let index = behind.checked_sub(1)?;
         let header = self.headers.get(index)?;
-        let inside = offset.0 - start(header)? < header.length_including_self();
+        let inside = offset.0 - self.starts.get(index)? < header.length_including_self();
         inside.then(|| u32::try_from(index).ok().map(UnitId)).flatten()
     }
 
@@ -116,7 +128,8 @@ impl<'d> UnitTable<'d> {
             if known || !code {
                 continue;
             }
-            let Ok(unit) = Unit::new(sections, id, header) else { continue };
+            let start = self.start(id).unwrap_or(0);
+            let Ok(unit) = Unit::new(sections, id, start, header) else { continue };
             for range in unit.ranges(sections).unwrap_or_default() {
                 ranges.push(UnitRange { start: range.begin, end: range.end, unit: id });
             }
@@ -154,8 +167,4 @@ fn holder(ranges: &[UnitRange], address: LinkAddr) -> Option<UnitId> {
     // Ranges of different units do not overlap, but empty files and per-CPU data at 0 may nest a few.
     let mut near = ranges.get(..behind)?.iter().rev().take(8);
     near.find(|range| address.0 < range.end).map(|range| range.unit)
-}
-
-fn start(header: &UnitHeader<Reader<'_>>) -> Option<usize> {
-    header.debug_info_offset().map(|offset| offset.0)
 }

@@ -55,6 +55,8 @@ pub struct Raw<'d> {
     pub ranges: &'d [u8],
     /// `.debug_rnglists`.
     pub rnglists: &'d [u8],
+    /// Where in `info` the units of `.debug_types` begin, if there are any.
+    pub types: Option<usize>,
     /// Nothing of the file is at address 0: what is said to be there was dropped by the linker.
     pub nothing_at_zero: bool,
 }
@@ -76,6 +78,7 @@ impl<'d> Raw<'d> {
             addr: sections.get(SectionId::DebugAddr)?,
             ranges: sections.get(SectionId::DebugRanges)?,
             rnglists: sections.get(SectionId::DebugRngLists)?,
+            types: sections.types_at(),
             nothing_at_zero: sections.nothing_at_zero(),
         })
     }
@@ -93,7 +96,7 @@ impl Units {
     /// # Errors
     /// When a header is damaged, or of the 64-bit format.
     pub fn read(raw: &Raw<'_>) -> Result<Self, Error> {
-        Ok(Self { heads: unit::heads(raw.info)? })
+        Ok(Self { heads: unit::heads_and_types(raw.info, raw.types)? })
     }
 
     /// How many there are.

@@ -35,25 +35,27 @@ pub enum Error {
     TooLarge,
 }
 
-/// The header of the unit at `start`.
-pub(crate) fn head(info: &[u8], start: usize) -> Result<Head, Error> {
+/// The header of the unit at `start`, which may be a type unit as they were before version 5.
+fn head(info: &[u8], start: usize, old_types: bool) -> Result<Head, Error> {
     let length = Cursor::new(info, start).u32().ok_or(Error::Unit(start))?;
     if length == u32::MAX {
         return Err(Error::Dwarf64(start));
     }
     (length < 0xffff_fff0).then_some(()).ok_or(Error::Unit(start))?;
-    head_of(info, start, length as usize).ok_or(Error::Unit(start))
+    head_of(info, start, length as usize, old_types).ok_or(Error::Unit(start))
 }
 
-fn head_of(info: &[u8], start: usize, length: usize) -> Option<Head> {
+fn head_of(info: &[u8], start: usize, length: usize, old_types: bool) -> Option<Head> {
     let end = start.checked_add(4)?.checked_add(length)?;
     let unit = info.get(..end)?;
     let mut cursor = Cursor::new(unit, start + 4);
     let version = cursor.u16()?;
     let (address_size, abbrevs) = match version {
         2..=4 => {
-            let abbrevs = cursor.u32()?;
-            (cursor.u8()?, abbrevs)
+            let (abbrevs, size) = (cursor.u32()?, cursor.u8()?);
+            // A signature and an offset.
+            cursor.skip(if old_types { 12 } else { 0 })?;
+            (size, abbrevs)
         }
         5 => {
             let (kind, size, abbrevs) = (cursor.u8()?, cursor.u8()?, cursor.u32()?);
@@ -79,9 +81,14 @@ fn head_of(info: &[u8], start: usize, length: usize) -> Option<Head> {
 /// For the first that cannot be read; those in front of it are lost with it, since what an answer would
 /// then lack nobody can say.
 pub(crate) fn heads(info: &[u8]) -> Result<Vec<Head>, Error> {
+    heads_and_types(info, None)
+}
+
+/// The same where from `types` on are the units of `.debug_types`.
+pub(crate) fn heads_and_types(info: &[u8], types: Option<usize>) -> Result<Vec<Head>, Error> {
     let (mut heads, mut at) = (Vec::new(), 0);
     while at < info.len() {
-        let head = head(info, at)?;
+        let head = head(info, at, types.is_some_and(|types| at >= types))?;
         at = head.end;
         heads.push(head);
     }

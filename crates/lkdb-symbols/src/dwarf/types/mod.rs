@@ -77,7 +77,10 @@ impl<'d> Dwarf<'d> {
         let units = self.units().ok()?;
         let AttributeValue::DebugTypesRef(wanted) = value else { return unit.reference(units, value) };
         units.ids().find_map(|id| match units.header(id)?.type_() {
-            UnitType::Type { type_signature, type_offset } if type_signature == wanted => {
+            UnitType::Type { type_signature, type_offset }
+            | UnitType::SplitType { type_signature, type_offset }
+                if type_signature == wanted =>
+            {
                 Some(DieRef { unit: id, offset: type_offset })
             }
             _ => None,

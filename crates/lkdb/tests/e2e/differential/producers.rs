@@ -62,10 +62,15 @@ fn types_in_units_of_their_own_are_the_same() {
     sources(at.path());
     let questions =
         ["ptype struct device", "ptype/o struct operations", "whatis first.node", "print first.state"];
-    let answers = ["", "-fdebug-types-section"].map(|option| {
-        let options: Vec<&str> =
-            ["-g", "-O1", "-gdwarf-5", option].into_iter().filter(|word| !word.is_empty()).collect();
-        let file = built(at.path(), "types-5", &options);
+    let kinds = [
+        &["-gdwarf-5"][..],
+        &["-gdwarf-5", "-fdebug-types-section"],
+        &["-gdwarf-4", "-fdebug-types-section"],
+        &["-gdwarf-5", "-fdebug-types-section", "-gsplit-dwarf"],
+        &["-gdwarf-4", "-fdebug-types-section", "-gsplit-dwarf"],
+    ];
+    let answers = kinds.map(|options| {
+        let file = built(at.path(), "types", &[&["-g", "-O1"], options].concat());
         let lkdb = Lkdb::new();
         let mut command = inspect(&lkdb, &file);
         for question in questions {
@@ -75,7 +80,9 @@ fn types_in_units_of_their_own_are_the_same() {
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     });
-    assert_eq!(answers[0], answers[1]);
+    for (answer, options) in answers.iter().zip(kinds).skip(1) {
+        assert_eq!(*answer, answers[0], "{options:?}");
+    }
 }
 
 #[test]
@@ -110,12 +117,6 @@ fn what_lies_elsewhere_is_said() {
     for (name, options, words, questions) in [
         ("split-5", &["-g", "-gdwarf-5", "-gsplit-dwarf"][..], ".dwo files", ["info line main", "list walk"]),
         ("split-4", &["-g", "-gdwarf-4", "-gsplit-dwarf"], ".dwo files", ["info line main", "list walk"]),
-        (
-            "types-4",
-            &["-g", "-gdwarf-4", "-fdebug-types-section"],
-            ".debug_types",
-            ["info line main", "print calls"],
-        ),
     ] {
         let file = built(at.path(), name, options);
         let lost = at.path().join(format!("{name}-program.dwo"));
