@@ -11,6 +11,11 @@ pub fn dwarf(data: &[u8]) {
     let mut symbols = Symbols::new(&store);
     let id = symbols.add("fuzzed", elf);
     let Some(object) = id.and_then(|id| symbols.object(id)) else { return };
+    if let Some(sections) = object.dwarf().map(Dwarf::sections).filter(|sections| sections.wants_join()) {
+        // The file as its own `.dwo` file: it may have both kinds of sections.
+        let files: Vec<_> = sections.split_units().into_iter().map(|unit| (unit, Some(elf))).collect();
+        let _ = sections.join(&files);
+    }
     for section in elf.sections().take(16) {
         addresses(object, object.layout.start(&section));
     }
