@@ -29,10 +29,21 @@ pub(crate) fn user_registers(world: &dyn World, frame: &Frame) -> Option<Registe
     hardware_frames(arch, world.memory(), &frame.registers)
 }
 
-/// Whether registers say that they are the user's.
+/// Whether registers say that they are the user's: by the mode, and either by flags that can be or by addresses. QEMU
+/// 7.2 leaves any flags behind `cmpxchg16b`.
 pub(crate) fn of_user(arch: &Arch, registers: &Registers) -> bool {
     let mode = arch.frames.mode.and_then(|mode| Some((mode, registers.get(mode.register)?)));
-    mode.is_some_and(|(mode, value)| mode.user.contains(&(value & 0xffff)) && zeros(&mode, registers))
+    mode.is_some_and(|(mode, value)| {
+        mode.user.contains(&(value & 0xffff)) && (zeros(&mode, registers) || user_addresses(arch, registers))
+    })
+}
+
+/// Whether the program counter and the stack pointer are a user's.
+fn user_addresses(arch: &Arch, registers: &Registers) -> bool {
+    let below = |register| registers.get(register).is_some_and(|value| value < arch.frames.user_end);
+    below(arch.frames.program_counter)
+        && below(arch.frames.stack_pointer)
+        && registers.get(arch.frames.program_counter) != Some(0)
 }
 
 /// Whether no flag is set that cannot be. Those of a user need not be the processor's: `execve` makes them up.
@@ -97,13 +108,10 @@ fn word(memory: &dyn Memory, address: u64) -> Option<Held> {
     memory.read_u64(at).ok().map(|value| Held { value, at: Kept::Memory(at) })
 }
 
-/// Whether these can be a user's registers.
+/// Whether these can be a user's registers, where no table says that they are.
 fn plausible(arch: &Arch, registers: &Registers) -> bool {
-    let below = |register| registers.get(register).is_some_and(|value| value < arch.frames.user_end);
-    of_user(arch, registers)
-        && below(arch.frames.program_counter)
-        && below(arch.frames.stack_pointer)
-        && registers.get(arch.frames.program_counter) != Some(0)
+    let zeros = arch.frames.mode.is_some_and(|mode| zeros(&mode, registers));
+    zeros && of_user(arch, registers) && user_addresses(arch, registers)
 }
 
 /// In a system call's entry code, before all registers are saved or after they are back.

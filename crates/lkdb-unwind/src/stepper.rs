@@ -369,7 +369,10 @@ impl<'w> Stepper<'w> {
         if entry::of_user(self.world.arch(), registers) {
             return Ok(());
         }
-        if !mode.kernel.contains(&value) || !entry::flags(&mode, registers) {
+        let pc = registers.get(frames.program_counter).unwrap_or_default();
+        if !mode.kernel.contains(&value)
+            || !entry::flags(&mode, registers) && !self.world.is_text(RuntimeAddr(pc))
+        {
             return Err(Why::SavedRegisters(RuntimeAddr(at)));
         }
         let (here, above) =

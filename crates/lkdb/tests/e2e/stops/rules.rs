@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::differential::case::Case;
 use crate::differential::debuggers::Question;
 use crate::differential::rules::{ADA, Rule};
 
@@ -19,9 +20,7 @@ const ENTRY_VALUES: Rule = Rule {
         callee f but the called frame is for f\")",
     allows: |case| {
         let (question, gdb, lkdb) = (case.question, case.gdb, case.lkdb);
-        let calls = question.text.split("call ").skip(1).filter_map(|rest| rest.split(']').next());
-        let asked: Vec<String> = calls.flat_map(|call| call.split(" of ")).map(ToOwned::to_owned).collect();
-        if !case.ask(&asked).iter().any(|said| said == UNTOLD) {
+        if !untold(case) {
             return false;
         }
         match question.row {
@@ -105,6 +104,13 @@ const SAYS_WHY: Rule = Rule {
     },
 };
 
+/// Whether gdb has said that it cannot tell what the frame that a question is about was called with.
+fn untold(case: &Case<'_>) -> bool {
+    let calls = case.question.text.split("call ").skip(1).filter_map(|rest| rest.split(']').next());
+    let asked: Vec<String> = calls.flat_map(|call| call.split(" of ")).map(ToOwned::to_owned).collect();
+    case.ask(&asked).iter().any(|said| said == UNTOLD)
+}
+
 /// What is said of a call or a function that gdb calls untold.
 const UNTOLD: &str = "untold";
 
@@ -124,7 +130,9 @@ const OTHER_CPU: Rule = Rule {
         let theirs: Vec<&str> = case.gdb.lines().filter(line).collect();
         let ours: Vec<&str> = case.lkdb.lines().filter(line).collect();
         let rest: Vec<&str> = theirs.iter().filter(|line| !interrupted(line)).copied().collect();
-        case.question.text.starts_with(FINISH_ELSEWHERE) && rest.len() < theirs.len() && rest == ours
+        let more = || untold(case) && rest.iter().zip(&ours).all(|(gdb, lkdb)| knows_more(lkdb, gdb));
+        let same = rest == ours || rest.len() == ours.len() && more();
+        case.question.text.starts_with(FINISH_ELSEWHERE) && rest.len() < theirs.len() && same
     },
 };
 
