@@ -52,6 +52,9 @@ impl Names {
             else {
                 continue;
             };
+            if is_rust(name) {
+                continue;
+            }
             let symbol = Symbol { name: name.to_owned(), address, size };
             match kind {
                 // Room for a patch before each function, of newer kernels: as many as there are functions.
@@ -92,7 +95,7 @@ impl Names {
             let kind = (word(units + 4) >> 28) & 7;
             kinds.insert(String::from_utf8_lossy(&bytes[..length]).into_owned(), kind as u32);
         }
-        for (name, kind) in kinds {
+        for (name, kind) in kinds.into_iter().filter(|(name, _)| !is_rust(name)) {
             match kind {
                 1 => self.types.push(name),
                 2 if !self.ambiguous.contains(&name) => self.variables.push(name),
@@ -100,6 +103,11 @@ impl Names {
             }
         }
     }
+}
+
+/// Of Rust, which newer kernels have some of: gdb turns such names and types into Rust's own, lkdb knows C.
+fn is_rust(name: &str) -> bool {
+    name.starts_with("_R") || name.contains("::")
 }
 
 /// The index that gdb keeps under the file's build ID.

@@ -44,7 +44,7 @@ const SILENCE: Rule = Rule {
 pub(crate) const ADA: Rule = Rule {
     name: "C symbols read as Ada's",
     reason: "gdb decodes the symbol table's names as if GNAT had made them: event_enter__umask is shown as \
-        event_enter.umask, f.cold as f[cold], f.constprop.0 as f.constprop. lkdb shows the name that nm shows",
+        event_enter.umask, f.cold as f[cold] (and clang's statics of functions), f.constprop.0 as f.constprop. lkdb shows the name that nm shows",
     allows: |case| ada(case.gdb) == ada(case.lkdb),
 };
 
@@ -311,12 +311,14 @@ fn ada(text: &str) -> String {
     decoded
 }
 
+/// A last part of letters goes into brackets, then a number behind a dot is dropped.
 fn ada_name(name: &str) -> String {
-    let counted = name.rsplit_once('.');
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let name = counted.filter(|(_, count)| digits(count)).map_or(name, |(name, _)| name);
-    let cold = name.strip_suffix(".cold").map(|name| format!("{name}[cold]"));
-    cold.unwrap_or_else(|| name.to_owned()).replace("__", ".")
+    let all = |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.as_bytes().iter().all(is);
+    let part = name.rsplit_once('.').filter(|(_, part)| all(part, u8::is_ascii_alphabetic));
+    let (name, part) = part.map_or((name, None), |(name, part)| (name, Some(part)));
+    let counted = name.rsplit_once('.').filter(|(_, count)| all(count, u8::is_ascii_digit));
+    let name = counted.map_or(name, |(name, _)| name).replace("__", ".");
+    part.map_or_else(|| name.clone(), |part| format!("{name}[{part}]"))
 }
 
 #[test]
@@ -324,6 +326,8 @@ fn names_that_gdb_takes_for_ada() {
     assert_eq!(ada("<args__prlimit64+18>"), "<args.prlimit64+18>");
     assert_eq!(ada("proc_get_long.constprop.0 + 504 in"), "proc_get_long.constprop + 504 in");
     assert_eq!(ada("f.cold in section .text"), ada("f[cold] in section .text"));
+    assert_eq!(ada("f.constprop.0.cold in"), "f.constprop[cold] in");
+    assert_eq!(ada("reader.maxwarn + 4"), ada("reader[maxwarn] + 4"));
     assert_ne!(ada("args__one"), ada("args__two"));
 }
 
