@@ -221,7 +221,7 @@ impl<'d> Object<'d> {
         if !dwarf.flag_of(&unit, &entry, constants::DW_AT_declaration)? {
             return Ok(None);
         }
-        let Some(name) = dwarf.name_of(&unit, &entry)? else { return Ok(None) };
+        let Some(name) = dwarf.linkage_name_of(&unit, &entry)? else { return Ok(None) };
         Ok(self.symbols_named(name).first().map(|symbol| Target { entry: symbol.address, whole: true }))
     }
 }

@@ -89,7 +89,24 @@ impl<'d> Dwarf<'d> {
     /// # Errors
     /// When a DIE on the way is damaged.
     pub fn name_of(&self, unit: &Rc<Unit<'d>>, entry: &Entry<'d>) -> Result<Option<&'d str>, Error> {
-        for name in [constants::DW_AT_name, constants::DW_AT_linkage_name] {
+        self.first_name(unit, entry, [constants::DW_AT_name, constants::DW_AT_linkage_name])
+    }
+
+    /// The name of a DIE's symbol, which `__asm__("name")` makes another than its own; its own where it has no other.
+    ///
+    /// # Errors
+    /// When a DIE on the way is damaged.
+    pub fn linkage_name_of(&self, unit: &Rc<Unit<'d>>, entry: &Entry<'d>) -> Result<Option<&'d str>, Error> {
+        self.first_name(unit, entry, [constants::DW_AT_linkage_name, constants::DW_AT_name])
+    }
+
+    fn first_name(
+        &self,
+        unit: &Rc<Unit<'d>>,
+        entry: &Entry<'d>,
+        names: [DwAt; 2],
+    ) -> Result<Option<&'d str>, Error> {
+        for name in names {
             if let Some(found) = self.attribute(unit, entry, name)?
                 && let Some(text) = found.unit.string(self.sections(), found.value)?
             {

@@ -96,7 +96,7 @@ impl<'d> Machine<'_, '_, 'd> {
             let bound =
                 || self.object.symbols_named(function.name).iter().all(|one| one.address == function.entry);
             let weak = dwarf.function(callee).map_err(damaged)?.is_some();
-            let named = dwarf.name_of(&unit, &entry).map_err(damaged)? == Some(function.name);
+            let named = dwarf.linkage_name_of(&unit, &entry).map_err(damaged)? == Some(function.name);
             return Ok(named && (!weak || bound()));
         }
         let Some(target) = site.target else { return Ok(false) };

@@ -16,6 +16,10 @@ use crate::evaluate::MOST_OPERATIONS;
 type Slice<'d> = EndianSlice<'d, LittleEndian>;
 type Step<'d> = Result<EvaluationResult<Slice<'d>>, gimli::Error>;
 
+const DW_OP_REG0: u8 = gimli::constants::DW_OP_reg0.0;
+const DW_OP_REG31: u8 = gimli::constants::DW_OP_reg31.0;
+const DW_OP_GNU_UNINIT: u8 = 0xf0;
+
 /// One evaluation: where, and what.
 pub(super) struct Machine<'m, 's, 'd> {
     pub(super) scene: &'m Scene<'s, 'd>,
@@ -42,7 +46,12 @@ impl<'d> Machine<'_, '_, 'd> {
         if self.expression.bytes.is_empty() {
             return Err(Gone::OptimizedOut);
         }
-        let bytes = EndianSlice::new(self.expression.bytes, LittleEndian);
+        // A register that the compiler says is not set yet (DW_OP_GNU_uninit): gdb shows it all the same.
+        let bytes = match self.expression.bytes {
+            [register @ DW_OP_REG0..=DW_OP_REG31, DW_OP_GNU_UNINIT] => std::slice::from_ref(register),
+            bytes => bytes,
+        };
+        let bytes = EndianSlice::new(bytes, LittleEndian);
         let mut evaluation = gimli::Expression(bytes).evaluation(self.expression.encoding);
         evaluation.set_max_iterations(MOST_OPERATIONS);
         let mut state = evaluation.evaluate().map_err(damaged)?;
