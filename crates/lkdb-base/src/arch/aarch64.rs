@@ -158,6 +158,7 @@ static FRAMES: FrameFacts = FrameFacts {
     // nop
     patched_calls: &[BytePattern { mask: &[0xff; 4], value: &[0x1f, 0x20, 0x03, 0xd5] }],
     thunks: &[],
+    entry_tracers: &["_mcount"],
     return_hooks: &["return_to_handler", "arch_rethook_trampoline", "__kretprobe_trampoline"],
 };
 

@@ -170,6 +170,8 @@ pub struct FrameFacts {
     pub patched_calls: &'static [BytePattern],
     /// Names of jump and return thunks, which are not functions of the source, begin with these.
     pub thunks: &'static [&'static str],
+    /// What the compiler has each traced function call before its body (`-pg`, `-mfentry`): nobody's next step.
+    pub entry_tracers: &'static [&'static str],
     /// What tracers put in a return address's place.
     pub return_hooks: &'static [&'static str],
 }

@@ -177,6 +177,7 @@ static FRAMES: FrameFacts = FrameFacts {
     calls: &CALLS,
     // The 5-byte nop, over calls to tracers and disabled static calls.
     patched_calls: &[exactly(&[0x0f, 0x1f, 0x44, 0x00, 0x00])],
+    entry_tracers: &["__fentry__", "mcount"],
     thunks: &[
         "__x86_return_thunk",
         "__x86_indirect_thunk_",

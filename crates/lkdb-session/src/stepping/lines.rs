@@ -99,7 +99,11 @@ impl Line {
             began_in: here.identity.function.clone(),
             in_frame: false,
         };
-        goal.take_line(session, &here);
+        goal.line = here.line();
+        goal.take_range(&here);
+        if how == How::Onward {
+            goal.take_what_is_behind(session, here.pc);
+        }
         Ok(goal)
     }
 
@@ -126,23 +130,26 @@ impl Line {
         })
     }
 
-    /// The line here is the one to be left.
-    fn take_line(&mut self, session: &Session<'_>, here: &Here) {
-        self.line = here.line();
-        self.take_range(session, here);
-    }
-
     /// The code that is stepped through without a look.
-    fn take_range(&mut self, session: &Session<'_>, here: &Here) {
+    fn take_range(&mut self, here: &Here) {
         self.range = match &here.range {
             Some(range) if range.contains(&here.pc) => range.start.0..range.end.0,
             // No line: one instruction is all there is to leave.
-            _ => here.pc.0..here.pc.0 + 1,
+            _ => here.pc.0..here.pc.0.saturating_add(1),
         };
-        if self.how == How::Onward
-            && let Some(entry) = session.function_entry(here.pc)
-        {
+    }
+
+    /// For `until`: all of the function up to the line's end, with code of the line's behind it that no statement begins.
+    fn take_what_is_behind(&mut self, session: &Session<'_>, pc: RuntimeAddr) {
+        if let Some(entry) = session.function_entry(pc) {
             self.range.start = self.range.start.min(entry.0);
+        }
+        while let Some((line, Some(more))) = session.line_of_code(RuntimeAddr(self.range.end))
+            && !line.statement
+            && self.line.as_ref().is_some_and(|(file, number)| (&line.file, line.line) == (file, *number))
+            && more.end.0 > self.range.end
+        {
+            self.range.end = more.end.0;
         }
     }
 
@@ -173,7 +180,9 @@ impl Line {
     /// In a function that the line has called, or in an exception that it has raised.
     fn called(&mut self, session: &Session<'_>, here: &Here) -> Result<Verdict> {
         self.in_frame = false;
-        let body = (self.how == How::Into && here.row.line.is_some() && here.row.described)
+        let tracers = session.live()?.arch().frames.entry_tracers;
+        let tracer = here.row.function.as_deref().is_some_and(|name| tracers.contains(&name));
+        let body = (self.how == How::Into && here.row.line.is_some() && here.row.described && !tracer)
             .then(|| session.body_of(here.pc))
             .flatten();
         self.wait = match (body, here.back) {
@@ -195,7 +204,9 @@ impl Line {
             if on_line && self.how != How::Into {
                 return Ok(Verdict::GoOn);
             }
+            // Then it is in that, and no longer in the frame that it began in.
             self.entered = on_line;
+            self.in_frame &= !on_line;
             return Ok(Verdict::Done(cpu));
         }
         if here.identity.is_within(&self.origin) {
@@ -207,7 +218,7 @@ impl Line {
         if begins && here.statement {
             return Ok(Verdict::Done(cpu));
         }
-        self.take_range(session, here);
+        self.take_range(here);
         // What begins in the middle of a statement does not count, and in the middle of a line that one is
         // stepped to its end.
         if !(begins && same) {

@@ -149,7 +149,7 @@ impl Session<'_> {
 
     /// At the first instruction of inlined functions the user is not in them yet, but for `entered` of them.
     pub(crate) fn stand_before_inlined(&mut self, entered: usize) -> Result<()> {
-        let Some(pc) = self.program_counter() else { return Ok(()) };
+        let Some(pc) = self.program_counter().filter(|_| entered < usize::MAX) else { return Ok(()) };
         let hidden = self.inlined_from(pc).saturating_sub(entered);
         self.live_mut()?.hide_inlines(hidden);
         self.forget_frames();
