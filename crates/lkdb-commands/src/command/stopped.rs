@@ -111,9 +111,13 @@ impl Stopped {
 
     fn why(&self, page: &mut Page) {
         match &self.stop {
-            Stop::Breakpoint { numbers, deleted, failed, .. } => {
+            Stop::Breakpoint { numbers, several, deleted, failed, .. } => {
                 errors(page, failed);
-                let numbers: Vec<_> = numbers.iter().map(|(number, _)| number.to_string()).collect();
+                let text = |(number, location): &(u32, u32)| match several.contains(number) {
+                    true => format!("{number}.{location}"),
+                    false => number.to_string(),
+                };
+                let numbers: Vec<_> = numbers.iter().map(text).collect();
                 let kind = if !deleted.is_empty() { "Temporary breakpoint" } else { "Breakpoint" };
                 page.plain(format_args!("\n{}{kind} {}, ", self.hit(), numbers.join(" and ")));
             }

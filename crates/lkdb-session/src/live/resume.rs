@@ -10,7 +10,7 @@ use lkdb_base::RuntimeAddr;
 use lkdb_target::{BreakpointKind, Site, Thread};
 
 use super::{Kernel, Stop};
-use crate::breakpoints::Verdict as HitVerdict;
+use crate::breakpoints::{Breakpoint, Verdict as HitVerdict};
 use crate::run::{Cause, Landing, Move};
 use crate::{Error, Result, Session};
 
@@ -230,12 +230,16 @@ impl Session<'_> {
         if numbers.is_empty() {
             return Ok(None);
         }
-        let temporary = |number: &u32| self.breakpoints().get(*number).is_ok_and(|one| one.temporary);
-        let deleted: Vec<u32> = numbers.iter().map(|(number, _)| *number).filter(temporary).collect();
+        let those = |are: fn(&Breakpoint) -> bool| -> Vec<u32> {
+            let is = |number: &u32| self.breakpoints().get(*number).is_ok_and(are);
+            numbers.iter().map(|(number, _)| *number).filter(is).collect()
+        };
+        let several = those(|one| one.locations.len() > 1);
+        let deleted = those(|one| one.temporary);
         for number in &deleted {
             let _ = self.breakpoints_mut().delete(*number);
         }
-        Ok(Some(Stop::Breakpoint { cpu: cpu.cpu(), numbers, deleted, failed }))
+        Ok(Some(Stop::Breakpoint { cpu: cpu.cpu(), numbers, several, deleted, failed }))
     }
 }
 

@@ -15,6 +15,9 @@ pub enum Stop {
         cpu: u64,
         /// Their numbers, and those of their locations.
         numbers: Vec<(u32, u32)>,
+        /// Those of them that have other locations, too.
+        #[serde(skip)]
+        several: Vec<u32>,
         /// Those of them that are gone now, being temporary.
         deleted: Vec<u32>,
         /// Those of them whose condition has no value, and why.

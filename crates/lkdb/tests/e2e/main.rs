@@ -29,3 +29,4 @@ mod stacks;
 mod stepping;
 mod stops;
 mod trouble;
+mod walks;
