@@ -184,9 +184,9 @@ impl<'d> Dwarf<'d> {
         let mut otherwise = None;
         for entry in self.location_list(list)? {
             match entry {
-                // An empty range with the address at its ends holds for the first instruction alone.
                 ListEntry::Range(Range { begin, end }, expression)
-                    if (begin..end).contains(&address.0) || (begin == end && begin == address.0) =>
+                    if (begin..end).contains(&address.0)
+                        || (begin == end && begin == address.0 && self.is_entry(address)?) =>
                 {
                     return Ok(Some(expression));
                 }
@@ -195,6 +195,12 @@ impl<'d> Dwarf<'d> {
             }
         }
         Ok(otherwise.filter(|expression| !expression.bytes.is_empty()))
+    }
+
+    /// Whether a function begins at an address. An empty range there tells of its entry; elsewhere it is for a view of
+    /// its address that no debugger stops in.
+    fn is_entry(&self, address: LinkAddr) -> Result<bool, Error> {
+        Ok(self.function_at(address)?.is_some_and(|function| function.entry == address))
     }
 
     /// The entries of a location list, with their addresses made whole.
