@@ -18,7 +18,10 @@ const LOADED_AT: u64 = 0x2e0_0000;
 const SLIDE: u64 = 0x1a20_0000;
 const BLOCK: u64 = 0x431_a900;
 const HEAD: Head = Head { load: 0x10_0000, payload: 0x2cc };
+/// Where the stack is.
+const STACK: u64 = 0x8000;
 const XML: &str = "l<target><reg name=\"rax\" bitsize=\"64\"/><reg name=\"rip\" bitsize=\"64\"/>\
+    <reg name=\"rsp\" bitsize=\"64\"/>\
     <reg name=\"cr0\" bitsize=\"64\"/><reg name=\"cr3\" bitsize=\"64\"/><reg name=\"cr4\" bitsize=\"64\"/></target>";
 
 /// A vmlinux of three sections: text, notes, and data with pointers into the text.
@@ -100,7 +103,8 @@ impl Fake {
             _ if request.starts_with("qXfer") => Reply::text(XML),
             "g" => {
                 let [cr0, cr3, cr4] = self.control;
-                let words = [rax, rip, cr0, cr3, cr4].map(|word: u64| format!("{:016x}", word.swap_bytes()));
+                let words =
+                    [rax, rip, STACK, cr0, cr3, cr4].map(|word: u64| format!("{:016x}", word.swap_bytes()));
                 Reply::text(&words.concat())
             }
             "vCont;c" => match stops.next() {
@@ -134,6 +138,33 @@ fn both_slides_are_found_before_the_kernel_runs() {
     let entry =
         at_entry(&mut Fake::booting(&[7; 20]).stub(), &Boot::Compressed(HEAD), &kernel, WAIT).unwrap();
     assert_eq!((entry.slide, entry.text, entry.verified), (Slide(SLIDE), PhysAddr(LOADED_AT), true));
+}
+
+#[test]
+fn the_unpacker_returns_by_way_of_a_page_of_its_own() {
+    let file = vmlinux(&[7; 20]);
+    let kernel = Kernel::new(Elf::parse(&file).unwrap()).unwrap();
+    let back = BLOCK + 97;
+    let unpacker = back + 0x2c3e;
+    let booting = |returns_to: u64| {
+        let mut fake = Fake::booting(&[7; 20]);
+        let block = fake.memory.get_mut(&BLOCK).unwrap();
+        block[92..97].copy_from_slice(&[0xe8, 0x3e, 0x2c, 0, 0]);
+        fake.memory.insert(STACK, returns_to.to_le_bytes().to_vec());
+        fake
+    };
+    let run = |fake: Fake| at_entry(&mut fake.stub(), &Boot::Compressed(HEAD), &kernel, WAIT);
+
+    let mut called = booting(back);
+    called.stops = vec![called.stops[0], (0, unpacker), (LOADED_AT, HEAD.load)];
+    assert_eq!(run(called).unwrap().text, PhysAddr(LOADED_AT));
+    // Called by somebody else: the jump is waited for.
+    let mut other = booting(0x1234);
+    other.stops.insert(1, (0, unpacker));
+    assert_eq!(run(other).unwrap().text, PhysAddr(LOADED_AT));
+    let mut stuck = booting(back);
+    stuck.stops = vec![stuck.stops[0], (0, unpacker)];
+    assert!(matches!(run(stuck), Err(Error::NotReached { address: 0x10_0000, .. })));
 }
 
 #[test]

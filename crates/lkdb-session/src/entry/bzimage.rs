@@ -1,9 +1,15 @@
 //! From the first instruction to the kernel's entry, through a bzImage's own unpacking code.
 //!
-//! Two stops do it (x86-64; `arch/x86/boot/compressed/head_64.S`). The head code copies the compressed
+//! Three stops do it (x86-64; `arch/x86/boot/compressed/head_64.S`). The head code copies the compressed
 //! image out of the way and ends in `jmp *%rax`, the last instruction before the payload: rax is where the
-//! copy goes on. That block clears the BSS, calls the unpacker, which picks both slides, and ends in
-//! another `jmp *%rax`: rax is the physical entry of the kernel. The bytes of both jumps are checked.
+//! copy goes on. That block clears the BSS, calls the unpacker, which picks both slides and returns the physical
+//! entry of the kernel in rax, and ends in another `jmp *%rax`. The bytes of both jumps are checked.
+//!
+//! No breakpoint may lie near the unpacker while that works: QEMU's TCG executes a page that has one instruction by
+//! instruction, which makes minutes of seconds where the loops of the decompressor share the page. So the
+//! second stop is the unpacker's first instruction, where its return address is exchanged for a place
+//! where nobody comes by any more (the head code, which has run); the third stop is there, and the CPU goes on where it
+//! would have returned to.
 
 use std::time::{Duration, Instant};
 
@@ -20,6 +26,14 @@ const JUMP: [u8; 2] = [0xff, 0xe0];
 const LOAD: u64 = 0x10_0000;
 /// How much of the relocated block is searched for its jump; it is about 100 bytes long.
 const BLOCK: usize = 512;
+
+/// `call rel32`, and its length.
+const CALL_NEAR: u8 = 0xe8;
+const CALL: usize = 5;
+/// How far before the jump the call begins at most.
+const NEAR: usize = 24;
+/// How far from the block the unpacker lies at most: payload and all.
+const UNPACKER_WITHIN: u64 = 256 << 20;
 
 /// How a boot file gets to its kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +85,23 @@ pub(super) fn run(
         return Err(Error::HeadCode { what: "`jmp *%rax` before the payload", address: jump });
     }
     let block = register(stub, cpu, "rax")?;
-    let jumps = jumps_in(stub, block)?;
+    let mut code = [0; BLOCK];
+    stub.physical()?.read(PhysAddr(block), &mut code)?;
+    let jumps = jumps_in(&code, block)?;
+    let mut places = jumps.clone();
+    let call = jumps.first().and_then(|jump| Call::before(&code, block, *jump));
+    places.extend(call.map(|call| call.target));
     let deadline = Instant::now() + timeout;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let (cpu, _) = run_to(stub, &jumps, "the jump into the unpacked kernel", left)?;
+        let (mut cpu, pc) = run_to(stub, &places, "the jump into the unpacked kernel", left)?;
+        if let Some(call) = call.filter(|call| call.target == pc) {
+            places.clone_from(&jumps);
+            match call.run_to_its_end(stub, cpu, head.load, left)? {
+                Some(there) => cpu = there,
+                None => continue,
+            }
+        }
         let entry = register(stub, cpu, "rax")?;
         // Other code behind the block may have such jumps too; the kernel's entry is page-aligned RAM.
         if entry & 0xfff == kernel.entry_offset() & 0xfff && entry >= LOAD {
@@ -97,10 +123,61 @@ fn register(stub: &mut Stub, cpu: Thread, name: &'static str) -> Result<u64, Err
     registers.number(name).ok_or_else(|| lkdb_target::Error::NoRegister(name.to_owned()).into())
 }
 
+/// The call of the unpacker.
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    /// The unpacker.
+    target: u64,
+    /// Where it returns to.
+    back: u64,
+}
+
+impl Call {
+    /// The call that stands close before a jump in the block; what looks like one may be part of something else.
+    fn before(code: &[u8], block: u64, jump: u64) -> Option<Self> {
+        let behind = usize::try_from(jump.checked_sub(block)?).ok()?;
+        (behind.saturating_sub(NEAR)..=behind.checked_sub(CALL)?).rev().find_map(|at| {
+            let (opcode, distance) = code.get(at..at + CALL)?.split_first()?;
+            let distance = i32::from_le_bytes(distance.try_into().ok()?);
+            let back = block + (at + CALL) as u64;
+            let target = back.wrapping_add_signed(distance.into());
+            (*opcode == CALL_NEAR && target.abs_diff(block) < UNPACKER_WITHIN)
+                .then_some(Self { target, back })
+        })
+    }
+
+    /// From the called function's first instruction to behind the call, by way of `aside`. None, and nothing is done,
+    /// where it was called from elsewhere.
+    fn run_to_its_end(
+        self,
+        stub: &mut Stub,
+        cpu: Thread,
+        aside: u64,
+        timeout: Duration,
+    ) -> Result<Option<Thread>, Error> {
+        // Virtual addresses are physical ones here.
+        let slot = PhysAddr(register(stub, cpu, "rsp")?);
+        if stub.physical()?.read_u64(slot)? != self.back {
+            return Ok(None);
+        }
+        stub.physical()?.write(slot, &aside.to_le_bytes())?;
+        let there = run_to(stub, &[aside], "the end of the unpacker", timeout);
+        match there {
+            Ok((cpu, _)) => {
+                stub.write_register(cpu, "rip", &self.back.to_le_bytes())?;
+                Ok(Some(cpu))
+            }
+            Err(error) => {
+                // As it was, for whoever lets it go on.
+                let _ = stub.physical().and_then(|mut memory| memory.write(slot, &self.back.to_le_bytes()));
+                Err(error)
+            }
+        }
+    }
+}
+
 /// The addresses of the first few `jmp *%rax` in the relocated block.
-fn jumps_in(stub: &mut Stub, block: u64) -> Result<Vec<u64>, Error> {
-    let mut code = [0; BLOCK];
-    stub.physical()?.read(PhysAddr(block), &mut code)?;
+fn jumps_in(code: &[u8], block: u64) -> Result<Vec<u64>, Error> {
     let found = code.windows(JUMP.len()).enumerate().filter(|(_, bytes)| *bytes == JUMP);
     let jumps: Vec<u64> = found.map(|(at, _)| block + at as u64).take(4).collect();
     if jumps.is_empty() {
