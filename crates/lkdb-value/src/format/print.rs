@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use lkdb_base::RuntimeAddr;
 use lkdb_symbols::types::{Base, Encoding, Enum, Flags, Type};
-use lkdb_symbols::{TypeError, TypeId};
+use lkdb_symbols::{Place, TypeError, TypeId};
 
 use super::scalar::Scalar;
 use super::settings::Settings;
@@ -61,7 +61,8 @@ fn print_at(
     };
     let whole = contents.bytes.len() as u64 * 8;
     let gap = contents.gaps.iter().find(|gap| gap.first == 0 && gap.count >= whole.max(1));
-    if gap.is_some_and(|gap| gap.why.is_some()) {
+    // A structure without members may be gone, too.
+    if matches!(value.place, Place::Gone(_)) || gap.is_some_and(|gap| gap.why.is_some()) {
         return Ok("<optimized out>".into());
     }
     let mut printer =

@@ -252,10 +252,12 @@ impl World {
         let half = |place: &Place| Piece { bits: 32, bit_offset: 0, place: place.clone() };
         let gone = Place::Gone(Gone::OptimizedOut);
         let pointer = Types(self).pointer_to(inner);
+        let nothing = self.make(composite(CompositeKind::Struct, "nothing", 0, Vec::new()));
         let places = [
             ("in_register", long, register.clone()),
             ("clobbered", long, Place::Register(DwarfRegister(9))),
             ("gone", inner, gone.clone()),
+            ("nothing_gone", nothing, gone.clone()),
             ("pieces", inner, Place::Pieces([half(&register), half(&gone)].into())),
             (
                 "both",

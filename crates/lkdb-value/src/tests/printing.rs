@@ -45,6 +45,7 @@ fn structs_arrays_and_strings() {
         ("wide", "1267650600228229401496703205376"),
         ("(void) 0", "void"),
         ("gone", "<optimized out>"),
+        ("nothing_gone", "<optimized out>"),
         ("pieces", "{x = 7, y = <optimized out>}"),
         ("clobbered", "<optimized out>"),
         ("implicit", "(struct in *) <synthetic pointer>"),
