@@ -311,14 +311,17 @@ fn ada(text: &str) -> String {
     decoded
 }
 
-/// A last part of letters goes into brackets, then a number behind a dot is dropped.
+/// Two underscores are a dot, a last part of letters goes into brackets, then a number behind a dot is dropped. What is
+/// decoded already stays, or is decoded in the same way.
 fn ada_name(name: &str) -> String {
+    let name = name.replace("__", ".");
+    let name = name.as_str();
     let all = |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.as_bytes().iter().all(is);
     let part = name.rsplit_once('.').filter(|(_, part)| all(part, u8::is_ascii_alphabetic));
     let (name, part) = part.map_or((name, None), |(name, part)| (name, Some(part)));
     let counted = name.rsplit_once('.').filter(|(_, count)| all(count, u8::is_ascii_digit));
-    let name = counted.map_or(name, |(name, _)| name).replace("__", ".");
-    part.map_or_else(|| name.clone(), |part| format!("{name}[{part}]"))
+    let name = counted.map_or(name, |(name, _)| name);
+    part.map_or_else(|| name.to_owned(), |part| format!("{name}[{part}]"))
 }
 
 #[test]
@@ -328,6 +331,7 @@ fn names_that_gdb_takes_for_ada() {
     assert_eq!(ada("f.cold in section .text"), ada("f[cold] in section .text"));
     assert_eq!(ada("f.constprop.0.cold in"), "f.constprop[cold] in");
     assert_eq!(ada("reader.maxwarn + 4"), ada("reader[maxwarn] + 4"));
+    assert_eq!(ada("event_enter__msgget + 25"), ada("event_enter.msgget + 25"));
     assert_ne!(ada("args__one"), ada("args__two"));
 }
 
