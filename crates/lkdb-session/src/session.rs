@@ -128,8 +128,13 @@ impl<'d> Session<'d> {
                 .iter()
                 .find_map(|path| Elf::parse(self.files.map(path).ok()?).ok())
         };
-        let files: Vec<_> =
-            units.into_iter().map(|unit| (open(&unit), unit)).map(|(elf, unit)| (unit, elf)).collect();
+        let files: Vec<_> = units
+            .into_iter()
+            .map(|unit| {
+                let elf = open(&unit);
+                (unit, elf)
+            })
+            .collect();
         if let Err(error) = sections.join(&files) {
             tracing::warn!("{}: {error}", path.display());
         }

@@ -1,7 +1,7 @@
 //! `info frame`: all that is known of the selected frame.
 
 use lkdb_session::Session;
-use lkdb_session::frames::{Frame, Kept, Row, Stack};
+use lkdb_session::frames::{Frame, Kept, Row};
 
 use serde::Serialize;
 
@@ -65,8 +65,7 @@ fn facts(session: &Session<'_>, level: usize) -> Result<Facts> {
     let inner = level.checked_sub(1).and_then(|inner| session.frame(inner).ok());
     let arguments = Argument::all(session, level);
     let mut stack = session.stack(level + 2)?;
-    while with_frame(&stack, row.physical).is_none_or(|own| own + 1 == stack.frames.len())
-        && stack.end.is_none()
+    while stack.standing(row.physical).is_none_or(|own| own + 1 == stack.frames.len()) && stack.end.is_none()
     {
         stack = session.stack(stack.rows.len() + 1)?;
     }
@@ -76,7 +75,7 @@ fn facts(session: &Session<'_>, level: usize) -> Result<Facts> {
     let (inlined, jumped) = (row.inlined.is_some(), own.is_some_and(Frame::jumped));
     // What it would return to: of a function that was left by a jump, what the one that has a frame returns to.
     let next = |physical: usize| stack.frames.get(physical + 1);
-    let caller = with_frame(&stack, row.physical).and_then(next);
+    let caller = stack.standing(row.physical).and_then(next);
     // Before it jumped nothing was on its stack but what it returns to.
     let jumped_again = jumped && next(row.physical).is_some_and(Frame::jumped) && arch.frames.call_pushes;
     // An inlined function has its registers from where its physical frame's are.
@@ -132,12 +131,6 @@ fn facts(session: &Session<'_>, level: usize) -> Result<Facts> {
         caller_sp,
         saved: saved.collect(),
     })
-}
-
-/// The first physical frame from one on that was not left by a jump.
-fn with_frame(stack: &Stack, physical: usize) -> Option<usize> {
-    let frames = stack.frames.iter().enumerate().skip(physical);
-    frames.filter(|(_, frame)| !frame.jumped()).map(|(at, _)| at).next()
 }
 
 impl Facts {

@@ -41,8 +41,14 @@ impl Stack {
     /// The frame that a physical one returns to: those that were left by jumps are passed over.
     #[must_use]
     pub fn caller_of(&self, physical: usize) -> Option<&Frame> {
-        let outer = self.frames.get(physical + 1..)?;
-        outer.iter().find(|frame| !frame.jumped())
+        self.frames.get(self.standing(physical + 1)?)
+    }
+
+    /// The first physical frame from one on that is on the stack: it was not left by a jump.
+    #[must_use]
+    pub fn standing(&self, from: usize) -> Option<usize> {
+        let outer = self.frames.get(from..)?;
+        Some(from + outer.iter().position(|frame| !frame.jumped())?)
     }
 
     /// Whether so many rows and the caller of the last are known, or the stack has no more.

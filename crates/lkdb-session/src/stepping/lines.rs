@@ -302,15 +302,13 @@ impl Here {
         let row = session.frame(0)?;
         let stack = session.stack(1)?;
         let identity = |physical: usize| Identity::of(&stack, physical, 0);
-        let outer =
-            (1..stack.frames.len()).find(|at| stack.frames.get(*at).is_some_and(|frame| !frame.jumped()));
         let back = Return::of(session, &stack, 0)?;
         let thunk = stack.frames.first().is_some_and(|frame| frame.thunk);
         let (code, range) = session.line_of_code(row.pc).unzip();
         Ok(Self {
             pc: row.pc,
             identity: identity(0).ok_or_else(super::no_frame)?,
-            caller: outer.and_then(identity),
+            caller: stack.standing(1).and_then(identity),
             back,
             thunk,
             range: range.flatten(),

@@ -13,9 +13,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use gimli::{DebugAddr, DebugAddrBase, DebugAddrIndex, LittleEndian, SectionId};
+use gimli::SectionId;
 
-use super::{Reader as Bytes, SectionError, Sections};
+use super::{SectionError, Sections};
 use crate::elf::Elf;
 use crate::names::Raw;
 use crate::names::abbrev::Abbrevs;
@@ -161,10 +161,8 @@ fn skeleton(raw: &Raw<'_>, reader: &Reader<'_>) -> Option<SplitUnit> {
     let address = |(form, value): (u16, u64)| match form {
         form::ADDR => Some(value),
         form if form::is_address_index(form) => {
-            let table = DebugAddr::from(Bytes::new(raw.addr, LittleEndian));
-            let base = DebugAddrBase(usize::try_from(facts.addr_base.unwrap_or(0)).ok()?);
-            let index = DebugAddrIndex(usize::try_from(value).ok()?);
-            table.get_address(reader.head.encoding.address_size, base, index).ok()
+            let size = reader.head.encoding.address_size;
+            unit::address_at(raw, facts.addr_base.unwrap_or(0), size, value)
         }
         _ => None,
     };

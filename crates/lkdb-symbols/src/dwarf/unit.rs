@@ -239,7 +239,7 @@ impl<'d> Unit<'d> {
         Error::Unit { unit: self.start as u64, why }
     }
 
-    /// Its location lists have the form that `.dwo` files had before version 5.
+    /// Its lists have the form that `.dwo` files had before version 5.
     pub(super) fn has_old_split_lists(&self) -> bool {
         self.joined && self.encoding().version < 5
     }
@@ -443,7 +443,7 @@ impl<'d> Unit<'d> {
         let wrong = |why| self.wrong(why);
         let offset = match list {
             // Before version 5 those in a .dwo file count from a base of their own; the unit's own do not.
-            AttributeValue::RangeListsRef(offset) if self.joined && self.encoding().version < 5 => {
+            AttributeValue::RangeListsRef(offset) if self.has_old_split_lists() => {
                 gimli::RangeListsOffset(offset.0.saturating_add(self.rnglists_base.0))
             }
             AttributeValue::RangeListsRef(offset) => gimli::RangeListsOffset(offset.0),

@@ -4,7 +4,7 @@
 use crate::names::Raw;
 use crate::names::cursor::Cursor;
 use crate::names::form;
-use crate::names::unit::{Die, Head, RootFacts};
+use crate::names::unit::{Die, Head, RootFacts, address_at};
 
 /// More ranges than a unit has; beyond is damage.
 const MOST: usize = 1 << 20;
@@ -52,8 +52,7 @@ impl Unit<'_> {
 
     fn indexed(&self, index: u64) -> Option<u64> {
         let size = self.head.encoding.address_size;
-        let at = self.facts.addr_base.unwrap_or(8).checked_add(index.checked_mul(size.into())?)?;
-        Cursor::new(self.raw.addr, usize::try_from(at).ok()?).sized(size)
+        address_at(self.raw, self.facts.addr_base.unwrap_or(8), size, index)
     }
 
     fn old_list(&self, offset: u64, mut base: u64, found: &mut Vec<(u64, u64)>) -> Option<()> {

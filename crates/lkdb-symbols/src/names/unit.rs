@@ -108,6 +108,12 @@ pub(crate) enum Place {
     Index(u64),
 }
 
+/// An address by its index, in the part of `.debug_addr` that begins at `base`.
+pub(crate) fn address_at(raw: &Raw<'_>, base: u64, size: u8, index: u64) -> Option<u64> {
+    let at = base.checked_add(index.checked_mul(size.into())?)?;
+    Cursor::new(raw.addr, usize::try_from(at).ok()?).sized(size)
+}
+
 impl Place {
     /// Of a location's bytes (`DW_OP_addr`, `DW_OP_addrx`, `DW_OP_GNU_addr_index`).
     fn of(expression: &[u8]) -> Option<Self> {
@@ -251,12 +257,8 @@ impl<'a> Reader<'a> {
         if !raw.nothing_at_zero {
             return false;
         }
-        let by_index = |index: u64| {
-            let base = self.root()?.1.addr_base?;
-            let size = self.head.encoding.address_size;
-            let at = base.checked_add(index.checked_mul(size.into())?)?;
-            Cursor::new(raw.addr, usize::try_from(at).ok()?).sized(size)
-        };
+        let by_index =
+            |index: u64| address_at(raw, self.root()?.1.addr_base?, self.head.encoding.address_size, index);
         match die.place {
             Some(Place::Address(address)) => address == 0,
             Some(Place::Index(index)) => by_index(index) == Some(0),

@@ -178,13 +178,18 @@ fn next_and_finish_stay_with_their_task() {
     under_load(200, 50);
 }
 
+/// What a debugger says to some commands on a guest with one CPU that runs one program and ends. `debugger` is the
+/// subcommand, and what it gets behind the machine's options.
+pub(crate) fn said_by(lkdb: &Lkdb, debugger: &[&str], append: &str, commands: &[&str]) -> String {
+    let (program, gdb) = debugger.split_at(1);
+    let mut arguments = [program, &["--smp", "1", "--append", append], gdb, &["-batch"]].concat();
+    arguments.extend(commands.iter().flat_map(|command| ["-ex", *command]));
+    lkdb.ok(&arguments)
+}
+
 /// The lines that a debugger says it stands at after each step from a function on.
 fn walk(lkdb: &Lkdb, debugger: &[&str], commands: &[&str]) -> Vec<String> {
-    let machine = ["--smp", "1", "--append", "quiet rdinit=/bin/uname"];
-    let (program, gdb) = debugger.split_at(1);
-    let mut arguments = [program, &machine, gdb, &["-batch"]].concat();
-    arguments.extend(commands.iter().flat_map(|command| ["-ex", *command]));
-    let said = lkdb.ok(&arguments);
+    let said = said_by(lkdb, debugger, "quiet rdinit=/bin/uname", commands);
     let (_, said) = said.split_once("@ start\n").unwrap_or_else(|| panic!("{said}"));
     // The source line is the last thing said; in the middle of a line its address stands before it. gdb says where
     // a file is missing, once.

@@ -5,6 +5,7 @@
 
 use crate::differential::draw::{Draw, number};
 use crate::fixture::Lkdb;
+use crate::stepping::said_by;
 
 /// Functions that a boot runs as it starts its first program, far enough from system calls: behind their entry gdb loses
 /// its way, and waits for ever.
@@ -36,14 +37,12 @@ const LONG: usize = 30;
 
 /// What a debugger says to each command of a walk, and where that ended.
 fn walk(lkdb: &Lkdb, debugger: &[&str], function: &str, commands: &[&str]) -> Vec<String> {
-    let machine = ["--smp", "1", "--append", "nokaslr quiet rdinit=/bin/uname"];
-    let (program, gdb) = debugger.split_at(1);
-    let mut arguments = [program, &machine, gdb, &["-batch"]].concat();
     let start = format!("break {function}");
-    let marked = ["-ex", "printf \"@ %lx\\n\", $pc"];
-    arguments.extend(["-ex", &start, "-ex", "continue", "-ex", "delete"].into_iter().chain(marked));
-    arguments.extend(commands.iter().flat_map(|command| ["-ex", *command].into_iter().chain(marked)));
-    let said = lkdb.ok(&arguments);
+    let mark = "printf \"@ %lx\\n\", $pc";
+    let begin = [&*start, "continue", "delete", mark];
+    let marked = commands.iter().flat_map(|command| [*command, mark]);
+    let commands: Vec<&str> = begin.into_iter().chain(marked).collect();
+    let said = said_by(lkdb, debugger, "nokaslr quiet rdinit=/bin/uname", &commands);
     said.lines()
         .collect::<Vec<_>>()
         .split_inclusive(|line| line.starts_with("@ "))
