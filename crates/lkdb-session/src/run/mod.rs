@@ -2,13 +2,18 @@
 //!
 //! QEMU's stub has no step-over: resumed on a breakpoint, a CPU hits it again at once. So a CPU that stands on
 //! one is stepped past it with the breakpoint lifted and the other CPUs frozen, which none of them can use to
-//! slip by. And a stop hides others: several CPUs may have come to breakpoints at the same moment, and the
+//! slip by. Nor is its step sure to do anything: under TCG a CPU that is kicked as it resumes (a device's timer)
+//! leaves its block before the first instruction, and `cpu_tb_exec` (accel/tcg/cpu-exec.c, QEMU 7.2) reports the
+//! step done all the same. A step that left every register as it was is therefore made again; `jmp .` is the
+//! instruction that stays, so a few times at most. And a stop hides others: several CPUs may have come to breakpoints at the same moment, and the
 //! stub names one of them. So every CPU's program counter is read at each stop, and a [`Landing`] tells of all.
 //!
 //! What a stop means to the user (which breakpoint, is its condition true, is a step done) is decided by the
 //! caller: [`crate::stepping`] and the session's `resume`.
 
 mod landing;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{RefCell, RefMut};
 use std::collections::BTreeSet;
@@ -27,6 +32,8 @@ const TRAP: u8 = 5;
 const LOOK_UP: Duration = Duration::from_millis(50);
 /// How long QEMU may take to stop when told to: its main loop may be busy with the guest's disk.
 const TO_STOP: Duration = Duration::from_secs(10);
+/// How often a step is made that does nothing. Being kicked twice in a row is rare already.
+const STEPS_MADE: u32 = 4;
 
 /// A move of the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +132,7 @@ impl Runner {
     ) -> Result<Landing, Error> {
         let mut alone = None;
         let stop = match how {
-            Move::Run => match self.step_off(self.standing(wanted).collect())? {
+            Move::Run => match self.step_off(self.standing(wanted).collect(), interrupt)? {
                 Some(stop) => stop,
                 None => {
                     self.settle(wanted)?;
@@ -140,15 +147,19 @@ impl Runner {
                 let others_run = others_run && !lifted;
                 // One that others stand on would stop them at once.
                 let standing: Vec<_> = self.standing(wanted).filter(|(other, _)| *other != cpu).collect();
-                match if others_run { self.step_off(standing)? } else { None } {
+                match if others_run { self.step_off(standing, interrupt)? } else { None } {
                     Some(stop) => stop,
                     None => {
                         if !self.standing(wanted).any(|(standing, _)| standing == cpu) {
                             self.settle(wanted)?;
                         }
                         alone = (!others_run).then_some(cpu);
-                        self.stub().step(cpu, others_run)?;
-                        self.wait(interrupt)?
+                        if others_run {
+                            self.stub().step(cpu, true)?;
+                            self.wait(interrupt)?
+                        } else {
+                            self.step_alone(cpu, interrupt)?
+                        }
                     }
                 }
             }
@@ -170,21 +181,44 @@ impl Runner {
 
     /// Steps CPUs off the breakpoints they stand on, one after the other. A stop for another reason than
     /// the step is returned.
-    fn step_off(&mut self, standing: Vec<(Thread, RuntimeAddr)>) -> Result<Option<Stop>, Error> {
+    fn step_off(
+        &mut self,
+        standing: Vec<(Thread, RuntimeAddr)>,
+        interrupt: &AtomicBool,
+    ) -> Result<Option<Stop>, Error> {
         if standing.is_empty() {
             return Ok(None);
         }
         let places: Vec<_> = standing.iter().map(|(_, pc)| *pc).collect();
         self.lift(&places)?;
         for (cpu, _) in standing {
-            self.stub().step(cpu, false)?;
-            let stop = self.stub().wait(TO_STOP)?;
-            // Anything but the step's own end (a watched access) is a stop like any other.
-            if !matches!(stop, Stop::Signal { signal: TRAP, watch: None, .. }) {
+            let stop = self.step_alone(cpu, interrupt)?;
+            // A watched access, say, is a stop like any other.
+            if !is_step(&stop) {
                 return Ok(Some(stop));
             }
         }
         Ok(None)
+    }
+
+    /// One instruction of a CPU while the others stand still.
+    fn step_alone(&mut self, cpu: Thread, interrupt: &AtomicBool) -> Result<Stop, Error> {
+        let mut before = self.stub().registers(cpu)?;
+        let mut made = 0;
+        loop {
+            self.stub().step(cpu, false)?;
+            let stop = self.wait(interrupt)?;
+            made += 1;
+            if !is_step(&stop) || made == STEPS_MADE {
+                return Ok(stop);
+            }
+            let after = self.stub().registers(cpu)?;
+            if after != before {
+                return Ok(stop);
+            }
+            tracing::debug!("a step of {cpu} did nothing");
+            before = after;
+        }
     }
 
     /// Waits for a stop; stops the target itself when the user wants it.
@@ -235,4 +269,9 @@ impl Runner {
         self.at = counters.into_iter().map(|(cpu, pc)| (cpu, RuntimeAddr(pc))).collect();
         Ok(())
     }
+}
+
+/// The stop that ends a step, and that of a breakpoint.
+fn is_step(stop: &Stop) -> bool {
+    matches!(stop, Stop::Signal { signal: TRAP, watch: None, .. })
 }
