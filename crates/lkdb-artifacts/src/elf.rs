@@ -1,15 +1,13 @@
 //! The two things the cache asks of a vmlinux: its build ID and the paths it was built under.
 //!
-//! Files are read in pieces, never whole: a debug vmlinux has hundreds of megabytes. Everything else
+//! Files are mapped, and touched in few places: a debug vmlinux has hundreds of megabytes. Everything else
 //! about symbols and DWARF is lkdb-symbols' and lkdb-image's.
 
-use std::fs::File;
 use std::path::Path;
 
 use gimli::{AttributeValue, EndianSlice, RunTimeEndian};
 use lkdb_base::BuildId;
-use object::read::{ReadCache, ReadRef};
-use object::{Object as _, ObjectSection as _};
+use object::{Object as _, ObjectSection as _, ReadRef as _};
 
 use crate::{Error, Result};
 
@@ -33,32 +31,32 @@ pub(crate) struct ElfFacts {
 /// # Errors
 /// When the file can't be read or is no ELF file.
 pub(crate) fn facts(path: &Path) -> Result<ElfFacts> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    let cache = ReadCache::new(file);
-    let elf = object::File::parse(&cache)
+    let file = lkdb_map::map(path).map_err(|error| match error {
+        lkdb_map::Error::Io { error, .. } => Error::io("open", path)(error),
+        other => Error::Unfit(other.to_string()),
+    })?;
+    let data: &[u8] = &file;
+    let elf = object::File::parse(data)
         .map_err(|error| Error::Unfit(format!("{} is no ELF file: {error}", path.display())))?;
     let mut facts = ElfFacts {
-        machine: machine(&cache),
+        machine: machine(data),
         build_id: elf.build_id().ok().flatten().map(BuildId::from_bytes),
         has_dwarf: elf.section_by_name(".debug_info").is_some(),
         ..ElfFacts::default()
     };
-    if let Some((name, comp_dir)) = first_unit(&elf, &cache) {
+    if let Some((name, comp_dir)) = first_unit(&elf, data) {
         facts.unit_name = name;
         facts.comp_dir = comp_dir;
     }
     Ok(facts)
 }
 
-fn machine<'a, R: ReadRef<'a>>(data: R) -> u16 {
+fn machine(data: &[u8]) -> u16 {
     data.read_bytes_at(18, 2).ok().and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes)
 }
 
 /// Name and directory of the first unit. Only that unit, its abbreviations and two strings are read.
-fn first_unit<'a, R: ReadRef<'a>>(
-    elf: &object::File<'a, R>,
-    data: R,
-) -> Option<(Option<String>, Option<String>)> {
+fn first_unit(elf: &object::File<'_>, data: &[u8]) -> Option<(Option<String>, Option<String>)> {
     let endian = if elf.is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big };
     let length = u64::from(u32::from_le_bytes(piece(elf, data, ".debug_info", 0, 4)?.try_into().ok()?));
     let info = piece(elf, data, ".debug_info", 0, (length + 4).min(1 << 20))?;
@@ -76,25 +74,14 @@ fn first_unit<'a, R: ReadRef<'a>>(
     Some((text(gimli::DW_AT_name), text(gimli::DW_AT_comp_dir)))
 }
 
-fn string<'a, R: ReadRef<'a>>(
-    elf: &object::File<'a, R>,
-    data: R,
-    section: &str,
-    at: usize,
-) -> Option<String> {
+fn string(elf: &object::File<'_>, data: &[u8], section: &str, at: usize) -> Option<String> {
     let bytes = piece(elf, data, section, at as u64, 4096)?;
     let end = bytes.iter().position(|byte| *byte == 0)?;
     Some(EndianSlice::new(bytes.get(..end)?, RunTimeEndian::Little).to_string_lossy().into_owned())
 }
 
 /// At most `size` bytes of an uncompressed section, from `at`.
-fn piece<'a, R: ReadRef<'a>>(
-    elf: &object::File<'a, R>,
-    data: R,
-    name: &str,
-    at: u64,
-    size: u64,
-) -> Option<&'a [u8]> {
+fn piece<'a>(elf: &object::File<'_>, data: &'a [u8], name: &str, at: u64, size: u64) -> Option<&'a [u8]> {
     let section = elf.section_by_name(name)?;
     let (offset, length) = section.file_range()?;
     let size = size.min(length.checked_sub(at)?);

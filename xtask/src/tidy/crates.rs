@@ -35,7 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("lkdb-target", &["lkdb-base", "lkdb-map"]),
     // The stub's client: a supervisor frees a guest whose debugger died.
     ("lkdb-machine", &["lkdb-base", "lkdb-agent", "lkdb-map", "lkdb-target"]),
-    ("lkdb-artifacts", &["lkdb-base", "lkdb-image"]),
+    ("lkdb-artifacts", &["lkdb-base", "lkdb-image", "lkdb-map"]),
     (
         "lkdb-session",
         &[
