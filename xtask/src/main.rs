@@ -45,14 +45,9 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().task {
-        Task::Setup => setup::run(),
-        Task::Demo => demo::run(),
-        Task::Test(args) => test::run(&args),
-        Task::Tidy => tidy::run(),
-        Task::Licenses => licenses::run(),
-        Task::Fuzz(args) => fuzz::run(&args),
-        Task::Bench(args) => bench::run(&args),
+    let done = match bench::as_qemu() {
+        Some(error) => Err(error),
+        None => run_task(Cli::parse().task),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,5 +55,17 @@ fn main() -> ExitCode {
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run_task(task: Task) -> anyhow::Result<()> {
+    match task {
+        Task::Setup => setup::run(),
+        Task::Demo => demo::run(),
+        Task::Test(args) => test::run(&args),
+        Task::Tidy => tidy::run(),
+        Task::Licenses => licenses::run(),
+        Task::Fuzz(args) => fuzz::run(&args),
+        Task::Bench(args) => bench::run(&args),
     }
 }

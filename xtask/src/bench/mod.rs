@@ -13,6 +13,8 @@ use anyhow::Context as _;
 
 use crate::{run, setup};
 
+pub(crate) use engine::as_qemu;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What to measure (default: all)

@@ -19,6 +19,8 @@ use peers::Peer;
 
 use crate::run;
 
+pub(crate) use witness::as_qemu;
+
 /// The draw of functions and structures; `LKDB_BENCH_SEED` draws others.
 const SEED: u64 = 1;
 

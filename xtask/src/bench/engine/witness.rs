@@ -2,17 +2,25 @@
 //! own machine can be measured from outside.
 //!
 //! A program of QEMU's name, first on PATH, notes the clock and becomes QEMU with two of its trace events on:
-//! each stop and each resumption that its stub knows of, with the time (`-msg timestamp=on`).
+//! each stop and each resumption that its stub knows of, with the time (`-msg timestamp=on`). It is this task
+//! under another name, since a shell's start (and lkdb asking a script for its version each time, which it does
+//! not of a program) would be counted as the debugger's.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
 
 const QEMU: &str = "qemu-system-x86_64";
+/// What lies beside the witness: QEMU itself, and what is noted.
+const REAL: &str = "real";
+const LAUNCH: &str = "launch";
+const EVENTS: &str = "events";
 
 /// The program on PATH, and what it notes.
 pub(super) struct Witness {
@@ -49,31 +57,44 @@ impl Parts {
     }
 }
 
+/// Under QEMU's name this program notes the clock and becomes QEMU; the error where it cannot. Nothing under its own.
+pub(crate) fn as_qemu() -> Option<anyhow::Error> {
+    let this = std::env::current_exe().ok()?;
+    (this.file_name()? == QEMU).then(|| become_qemu(this.parent()?).err())?
+}
+
+fn become_qemu(dir: &Path) -> anyhow::Result<Infallible> {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut qemu = Command::new(dir.join(REAL));
+    qemu.args(&arguments);
+    // A frozen machine, and not `--version`.
+    if arguments.iter().any(|argument| argument == "-S") {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("a clock before 1970")?;
+        fs::write(dir.join(LAUNCH), now.as_secs_f64().to_string()).context("cannot note the launch")?;
+        qemu.args(["-msg", "timestamp=on", "-trace", "gdbstub_hit_break", "-trace", "gdbstub_op_continue*"]);
+        qemu.arg("-D").arg(dir.join(EVENTS));
+    }
+    Err(qemu.exec()).context("cannot become QEMU")
+}
+
 impl Witness {
     pub(super) fn new() -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("cannot make a folder for a program")?;
         let path = std::env::var_os("PATH").unwrap_or_default();
         let real = std::env::split_paths(&path).map(|dir| dir.join(QEMU)).find(|file| file.is_file());
         let real = real.with_context(|| format!("no {QEMU} on PATH"))?;
-        let program = dir.path().join(QEMU);
-        let (notes, launch) = (dir.path().join("events"), dir.path().join("launch"));
-        let script = format!(
-            "#!/bin/bash\n[[ \" $* \" == *' -S '* ]] || exec '{real}' \"$@\"\necho \"$EPOCHREALTIME\" > '{launch}'\n\
-             exec '{real}' \"$@\" -msg timestamp=on -trace 'gdbstub_hit_break' -trace 'gdbstub_op_continue*' -D '{notes}'\n",
-            real = real.display(),
-            launch = launch.display(),
-            notes = notes.display(),
-        );
-        fs::write(&program, script).with_context(|| format!("cannot write {}", program.display()))?;
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        let beside = || format!("cannot make a program in {}", dir.path().display());
+        std::os::unix::fs::symlink(real, dir.path().join(REAL)).with_context(beside)?;
+        let this = std::env::current_exe().context("cannot find this program")?;
+        fs::copy(this, dir.path().join(QEMU)).with_context(beside)?;
         Ok(Self { dir })
     }
 
     /// Forgets the session before.
     pub(super) fn forget(&self) {
         // What is not there is forgotten.
-        let _ = fs::remove_file(self.dir.path().join("events"));
-        let _ = fs::remove_file(self.dir.path().join("launch"));
+        let _ = fs::remove_file(self.dir.path().join(EVENTS));
+        let _ = fs::remove_file(self.dir.path().join(LAUNCH));
     }
 
     /// PATH for the debugger.
@@ -88,7 +109,7 @@ impl Witness {
         let read = |name: &str| {
             fs::read_to_string(self.dir.path().join(name)).with_context(|| format!("QEMU left no {name}"))
         };
-        let times = Times::read(&read("launch")?, &read("events")?)?;
+        let times = Times::read(&read(LAUNCH)?, &read(EVENTS)?)?;
         let since = |time: SystemTime| time.duration_since(UNIX_EPOCH).context("a clock before 1970");
         times.parts(since(start)?, since(end)?)
     }
