@@ -107,7 +107,7 @@ fn session(stub: &mut Stub) -> lkdb_target::Result<()> {
     stub.layout()?;
     let few = threads.get(..4).unwrap_or(&threads);
     stub.registers_of(few)?;
-    let _ = stub.register_of(few, "rip");
+    let _ = stub.register_of(few, "rip", few.first().copied());
     let _ = stub.read_memory(RuntimeAddr(0xffff_ffff_8100_0000), &mut bytes);
     let _ = stub.physical()?.close();
     let _ = stub.insert(BreakpointKind::Hardware, RuntimeAddr(0x1000), 1);

@@ -170,10 +170,7 @@ impl Stub {
             if let Some(stop) = Stop::parse(&packet) {
                 self.running = false;
                 // A stop makes the CPU that it names the one that `g` and `p` mean.
-                self.selected = match stop {
-                    Stop::Signal { thread, .. } => thread,
-                    Stop::Exited(_) | Stop::Killed(_) => None,
-                };
+                self.selected = stop.thread();
                 self.last_stop = Some(stop.clone());
                 return Ok(stop);
             }

@@ -51,6 +51,15 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// The CPU that stopped, where the stub names one.
+    #[must_use]
+    pub fn thread(&self) -> Option<Thread> {
+        match self {
+            Self::Signal { thread, .. } => *thread,
+            Self::Exited(_) | Self::Killed(_) => None,
+        }
+    }
+
     /// A stop reply from a packet; `None` for any other packet.
     #[must_use]
     pub fn parse(packet: &[u8]) -> Option<Self> {

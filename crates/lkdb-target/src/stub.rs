@@ -319,11 +319,15 @@ impl Stub {
             return Ok(known.clone());
         }
         let read = self.registers_of(&[thread])?.pop().ok_or_else(|| Error::Unsupported("g".to_owned()))?;
+        self.keep(thread, read.clone());
+        Ok(read)
+    }
+
+    fn keep(&mut self, thread: Thread, read: Registers) {
         if self.kept.0 != self.generation {
             self.kept = (self.generation, Vec::new());
         }
-        self.kept.1.push((thread, read.clone()));
-        Ok(read)
+        self.kept.1.push((thread, read));
     }
 
     /// All registers of each of these CPUs, in one exchange.
@@ -332,53 +336,64 @@ impl Stub {
     /// As [`Stub::registers`].
     pub fn registers_of(&mut self, threads: &[Thread]) -> Result<Vec<Registers>> {
         let layout = self.layout()?;
-        let answers = self.of_each(threads, "g")?;
-        let parse = |answer: Vec<u8>| {
-            Registers::parse(Arc::clone(&layout), &answer).ok_or_else(|| Error::Garbage {
-                request: "g".to_owned(),
-                answer: excerpt(&answer),
-                expected: "set of registers",
-            })
-        };
-        answers.into_iter().map(parse).collect()
+        let questions: Vec<_> = threads.iter().map(|thread| (*thread, "g")).collect();
+        let answers = self.of_each(&questions)?;
+        answers.iter().map(|answer| parse(&layout, answer)).collect()
     }
 
-    /// One register of up to 64 bits of each of these CPUs, in one exchange: where all of them stand.
+    /// One register of up to 64 bits of each of these CPUs, in one exchange: where all of them stand. Of the CPU
+    /// `whole` all registers come along, for [`Stub::registers`].
     ///
     /// # Errors
-    /// As [`Stub::read_register`].
-    pub fn register_of(&mut self, threads: &[Thread], name: &str) -> Result<Vec<(Thread, u64)>> {
+    /// As [`Stub::read_register`] and [`Stub::registers`].
+    pub fn register_of(
+        &mut self,
+        threads: &[Thread],
+        name: &str,
+        whole: Option<Thread>,
+    ) -> Result<Vec<(Thread, u64)>> {
         let layout = self.layout()?;
         let register = layout.find(name).filter(|register| register.bits <= 64);
         let register = register.ok_or_else(|| Error::NoRegister(name.to_owned()))?;
         let request = format!("p{:x}", register.number);
-        let answers = self.of_each(threads, &request)?;
-        let number = |(thread, answer): (&Thread, Vec<u8>)| {
-            let bytes = crate::packet::from_hex(&answer).filter(|bytes| bytes.len() == register.bytes());
-            let bytes = bytes.ok_or_else(|| Error::Garbage {
+        let question = |thread: Thread| if Some(thread) == whole { "g" } else { request.as_str() };
+        let questions: Vec<_> = threads.iter().map(|thread| (*thread, question(*thread))).collect();
+        let answers = self.of_each(&questions)?;
+        let mut read = Vec::with_capacity(threads.len());
+        for (thread, answer) in threads.iter().zip(answers) {
+            let number = if Some(*thread) == whole {
+                let all = parse(&layout, &answer)?;
+                let number = all.number(name);
+                self.keep(*thread, all);
+                number
+            } else {
+                let bytes = crate::packet::from_hex(&answer).filter(|bytes| bytes.len() == register.bytes());
+                bytes.map(|bytes| bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+            };
+            let number = number.ok_or_else(|| Error::Garbage {
                 request: request.clone(),
                 answer: excerpt(&answer),
                 expected: "register of the size described",
             })?;
-            Ok((*thread, bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))))
-        };
-        threads.iter().zip(answers).map(number).collect()
+            read.push((*thread, number));
+        }
+        Ok(read)
     }
 
-    /// The answers to one question, asked of each CPU.
-    fn of_each(&mut self, threads: &[Thread], question: &str) -> Result<Vec<Vec<u8>>> {
+    /// The answer to one question of each CPU.
+    fn of_each(&mut self, questions: &[(Thread, &str)]) -> Result<Vec<Vec<u8>>> {
         let selected = self.selected.take();
-        let mut requests = Vec::with_capacity(threads.len() * 2);
+        let mut requests = Vec::with_capacity(questions.len() * 2);
         let mut now = selected;
-        for thread in threads {
+        for (thread, question) in questions {
             if now != Some(*thread) {
                 requests.push(format!("Hg{:x}", thread.0));
                 now = Some(*thread);
             }
-            requests.push(question.to_owned());
+            requests.push((*question).to_owned());
         }
         let answers = self.requests(&requests)?;
-        let mut answered = Vec::with_capacity(threads.len());
+        let mut answered = Vec::with_capacity(questions.len());
         for (request, answer) in requests.iter().zip(answers) {
             if request.starts_with('H') {
                 expect_ok(request, &answer)?;
@@ -423,6 +438,15 @@ impl Stub {
         self.generation += 1;
         self.ok(&format!("P{:x}={}", register.number, crate::packet::to_hex(bytes)))
     }
+}
+
+/// The answer to `g`.
+fn parse(layout: &Arc<RegisterLayout>, answer: &[u8]) -> Result<Registers> {
+    Registers::parse(Arc::clone(layout), answer).ok_or_else(|| Error::Garbage {
+        request: "g".to_owned(),
+        answer: excerpt(answer),
+        expected: "set of registers",
+    })
 }
 
 /// An answer that must be data.

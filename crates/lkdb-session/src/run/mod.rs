@@ -66,7 +66,7 @@ impl Runner {
     /// When the CPUs cannot be read.
     pub fn new(stub: Rc<RefCell<Stub>>, program_counter: &'static str) -> Result<Self, Error> {
         let mut runner = Self { stub, at: Vec::new(), program_counter, refused: Vec::new() };
-        runner.read_cpus()?;
+        runner.read_cpus(None)?;
         Ok(runner)
     }
 
@@ -167,7 +167,7 @@ impl Runner {
         if !matches!(stop, Stop::Exited(_) | Stop::Killed(_)) {
             match alone {
                 Some(cpu) => self.read_one(cpu)?,
-                None => self.read_cpus()?,
+                None => self.read_cpus(stop.thread())?,
             }
         }
         Ok(Landing::new(how, &stop, &self.at, interrupt.load(Ordering::Relaxed)))
@@ -239,7 +239,7 @@ impl Runner {
     /// # Errors
     /// When the CPUs cannot be read.
     pub fn read_again(&mut self) -> Result<(), Error> {
-        self.read_cpus()
+        self.read_cpus(None)
     }
 
     /// The breakpoints that the stub refused at the last move, each told once.
@@ -258,13 +258,14 @@ impl Runner {
         Ok(())
     }
 
-    fn read_cpus(&mut self) -> Result<(), Error> {
+    /// Where all stand. Of the CPU that the stop names all registers are read: it is looked at, or stepped on.
+    fn read_cpus(&mut self, named: Option<Thread>) -> Result<(), Error> {
         let mut stub = self.stub.borrow_mut();
         let threads = match self.at.as_slice() {
             [] => stub.threads()?,
             known => known.iter().map(|(thread, _)| *thread).collect(),
         };
-        let counters = stub.register_of(&threads, self.program_counter)?;
+        let counters = stub.register_of(&threads, self.program_counter, named)?;
         drop(stub);
         self.at = counters.into_iter().map(|(cpu, pc)| (cpu, RuntimeAddr(pc))).collect();
         Ok(())

@@ -19,7 +19,8 @@ fn ask_all(stub: &mut Stub) -> Vec<(&'static str, Result<()>)> {
         ("layout", stub.layout().map(drop)),
         ("registers", stub.registers(cpus[0]).map(drop)),
         ("registers_of", stub.registers_of(&cpus).map(drop)),
-        ("register_of", stub.register_of(&cpus, "rip").map(drop)),
+        ("register_of", stub.register_of(&cpus, "rip", None).map(drop)),
+        ("one whole", stub.register_of(&cpus, "rip", cpus.first().copied()).map(drop)),
         ("read_register", stub.read_register(cpus[1], "rax").map(drop)),
         ("write_register", stub.write_register(cpus[1], "rax", &[0; 8])),
         ("read_memory", stub.read_memory(RuntimeAddr(0x1000), &mut bytes)),
@@ -60,7 +61,7 @@ fn a_stub_that_dies_at_any_point_is_noticed() {
 
 #[test]
 fn lies_about_one_thing_are_errors_and_others_go_on() {
-    let lies: [(&str, &str, &str); 16] = [
+    let lies: [(&str, &str, &str); 17] = [
         ("?", "why", "T5"),
         ("qfThreadInfo", "threads", "m0"),
         ("qfThreadInfo", "threads", "mffffffffffffffffff"),
@@ -68,6 +69,7 @@ fn lies_about_one_thing_are_errors_and_others_go_on() {
         ("p1", "register_of", "zz00000000000000"),
         ("p0", "read_register", "00000000000000000000"),
         ("g", "registers_of", "0"),
+        ("g", "one whole", "0200"),
         ("Hg2", "registers_of", "E22"),
         ("P0=", "write_register", "E01"),
         ("m1000", "read_memory", "00"),
@@ -119,7 +121,7 @@ fn a_stall_among_many_answers_ends() {
         start(|request| if request == "p1" { Reply::Acknowledge } else { honest(request) });
     let mut stub = Stub::new(socket).unwrap();
     let began = Instant::now();
-    let error = stub.register_of(&[Thread(1), Thread(2)], "rip").unwrap_err();
+    let error = stub.register_of(&[Thread(1), Thread(2)], "rip", None).unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
     assert!(began.elapsed() < Duration::from_secs(15));
 }
