@@ -18,9 +18,9 @@ const REPEATED: Step = (1, 0);
 
 /// A machine of one CPU whose steps do these things, and then nothing more; its stop at a breakpoint comes when it
 /// runs.
-fn machine(steps: &[Step]) -> (Runner, std::sync::mpsc::Receiver<String>) {
+fn machine(steps: Vec<Step>) -> (Runner, std::sync::mpsc::Receiver<String>) {
     let (mut rcx, mut rip) = (0_u64, START);
-    let mut steps = steps.to_vec().into_iter();
+    let mut steps = steps.into_iter();
     let (socket, requests) = start(move |request| {
         let hex = |number: u64| number.to_le_bytes().map(|byte| format!("{byte:02x}")).concat();
         match request {
@@ -49,7 +49,7 @@ fn machine(steps: &[Step]) -> (Runner, std::sync::mpsc::Receiver<String>) {
 
 /// Makes a move; where the CPU stands then, and how many steps the stub was asked for.
 fn go(steps: &[Step], how: Move, wanted: &[Site]) -> (u64, usize) {
-    let (mut runner, requests) = machine(steps);
+    let (mut runner, requests) = machine(steps.to_vec());
     let wanted = wanted.iter().copied().collect();
     let landing = runner.go(how, &wanted, &AtomicBool::new(false)).unwrap();
     assert_eq!((landing.cause, landing.cpu), (Cause::Trap, CPU));
