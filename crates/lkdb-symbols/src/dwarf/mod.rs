@@ -5,14 +5,20 @@
 //! type is in `types`, names are found in `names`. What debug info has in other files and in `.debug_types` is put
 //! behind the rest by `split`.
 
+mod attribute;
+mod blocks;
 mod callsite;
+mod declaration;
 mod describe;
+mod die;
 mod follow;
 mod function;
 mod gaps;
 mod inline;
 mod line;
 mod location;
+mod order;
+mod ranges;
 mod scope;
 mod sections;
 mod split;
@@ -29,6 +35,7 @@ use gimli::{DebugInfoOffset, EndianSlice, LittleEndian, UnitOffset};
 use lkdb_base::LinkAddr;
 
 pub use callsite::{CallParameter, CallSite};
+pub use declaration::{Declaration, DeclarationKind};
 pub use describe::{DescribeError, Described, Describer, Length};
 pub use follow::{Declared, Found};
 pub use function::{Function, FunctionRange};
@@ -36,7 +43,7 @@ pub use gaps::Gap;
 pub use inline::{InlinedCopy, Instance};
 pub use line::{LineAt, LinePlaces, LineSpan, Lines, Row, SourceFile, UnitFile};
 pub use location::{Constant, Expression, ListEntry, LocationDescription, LocationList};
-pub use scope::{Block, Declaration, DeclarationKind, Inlined, Scopes};
+pub use scope::{Block, Inlined, Scopes};
 pub use sections::{SectionError, Sections};
 pub use split::SplitUnit;
 pub use unit::{Attribute, Entry, Unit};

@@ -1,22 +1,21 @@
-//! One unit: its first DIE's facts, its abbreviations, and how its attributes are read.
+//! One unit: its abbreviations, the facts that its first DIE gives, and what has been made of the rest so far.
 //!
-//! A unit's attributes refer to other sections through bases that the unit's first DIE gives; every
-//! reading of a string, address, range list or reference goes through here.
+//! The bases among those facts are what its attributes count from when they refer to other sections. Its DIEs
+//! are read in `die`, what their attributes hold in `attribute`, `ranges` and `location`.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use gimli::{
-    Abbreviations, AttributeValue, DebugAbbrev, DebugAddr, DebugAddrBase, DebugInfoOffset, DebugLineOffset,
-    DebugLineStr, DebugLocListsBase, DebugRanges, DebugRngLists, DebugRngListsBase, DebugStr,
-    DebugStrOffsets, DebugStrOffsetsBase, DebuggingInformationEntry, DwAt, DwTag, DwarfFileType, Encoding,
-    EntriesRaw, LittleEndian, Range, RangeLists, SectionId, UnitHeader, UnitOffset, constants,
+    Abbreviations, AttributeValue, DebugAbbrev, DebugAddrBase, DebugLineOffset, DebugLocListsBase,
+    DebugRngListsBase, DebugStrOffsetsBase, DebuggingInformationEntry, DwAt, DwarfFileType, Encoding,
+    LittleEndian, SectionId, UnitHeader, UnitOffset, constants,
 };
 
 use super::function::{self, FunctionRange};
 use super::inline::{self, InlinedCopy};
-use super::{DieRef, Error, Lines, Reader, Scopes, Sections, UnitId, UnitTable};
+use super::{Error, Lines, Reader, Scopes, Sections, UnitId, UnitTable};
 
 /// The value of an attribute.
 pub type Attribute<'d> = AttributeValue<Reader<'d>>;
@@ -53,12 +52,12 @@ pub struct Unit<'d> {
     language: u64,
     /// It lay in a file of its own.
     joined: bool,
-    high_pc: Option<Attribute<'d>>,
-    range_list: Option<Attribute<'d>>,
-    str_offsets_base: DebugStrOffsetsBase,
-    addr_base: DebugAddrBase,
+    pub(super) high_pc: Option<Attribute<'d>>,
+    pub(super) range_list: Option<Attribute<'d>>,
+    pub(super) str_offsets_base: DebugStrOffsetsBase,
+    pub(super) addr_base: DebugAddrBase,
     pub(super) loclists_base: DebugLocListsBase,
-    rnglists_base: DebugRngListsBase,
+    pub(super) rnglists_base: DebugRngListsBase,
 }
 
 impl<'d> Unit<'d> {
@@ -249,223 +248,6 @@ impl<'d> Unit<'d> {
     pub fn addr_base(&self) -> DebugAddrBase {
         self.addr_base
     }
-
-    /// Reads the unit's DIEs from `offset` on; none when that lies outside of it.
-    ///
-    /// # Errors
-    /// When the offset is not in the unit.
-    pub fn entries(&self, offset: Option<UnitOffset>) -> Result<EntriesRaw<'_, Reader<'d>>, Error> {
-        self.header.entries_raw(&self.abbreviations, offset).map_err(|why| self.wrong(why))
-    }
-
-    /// The DIE at an offset.
-    ///
-    /// # Errors
-    /// When it is damaged or the offset is not in the unit.
-    pub fn entry(&self, offset: UnitOffset) -> Result<Entry<'d>, Error> {
-        self.header.entry(&self.abbreviations, offset).map_err(|why| self.wrong(why))
-    }
-
-    /// Calls `visit` with each child of the DIE at `parent`, in order, until it returns false. Children's
-    /// children are skipped, by `DW_AT_sibling` where there is one.
-    ///
-    /// # Errors
-    /// When a DIE is damaged.
-    pub fn children(
-        &self,
-        parent: UnitOffset,
-        mut visit: impl FnMut(&Entry<'d>) -> Result<bool, Error>,
-    ) -> Result<(), Error> {
-        let mut entries = self.entries(Some(parent))?;
-        let mut entry = Entry::null();
-        let mut skip_to = None;
-        let mut depth = match entries.read_entry(&mut entry) {
-            Ok(true) if entry.has_children() => 1,
-            Ok(_) => return Ok(()),
-            Err(why) => return Err(self.wrong(why)),
-        };
-        while depth > 0 {
-            if let Some(sibling) = skip_to.take() {
-                entries = self.entries(Some(sibling))?;
-                depth = 1;
-            }
-            if entries.is_empty() {
-                break;
-            }
-            if !entries.read_entry(&mut entry).map_err(|why| self.wrong(why))? {
-                depth -= 1;
-                continue;
-            }
-            if depth == 1 && !visit(&entry)? {
-                break;
-            }
-            if entry.has_children() {
-                let here = entry.offset();
-                match entry.attr_value(constants::DW_AT_sibling) {
-                    Some(AttributeValue::UnitRef(next)) if depth == 1 && next > here => skip_to = Some(next),
-                    _ => depth += 1,
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The tag of the DIE at an offset; none when nothing readable is there.
-    #[must_use]
-    pub fn tag(&self, offset: UnitOffset) -> Option<DwTag> {
-        let mut entries = self.entries(Some(offset)).ok()?;
-        entries.read_abbreviation().ok().flatten().map(gimli::Abbreviation::tag)
-    }
-
-    /// A string attribute; none for attributes that are none.
-    ///
-    /// # Errors
-    /// When it points outside of its section.
-    pub fn string(&self, sections: &Sections<'d>, value: Attribute<'d>) -> Result<Option<&'d str>, Error> {
-        let bytes = match value {
-            AttributeValue::String(bytes) => Ok(bytes),
-            AttributeValue::DebugStrRef(offset) => {
-                DebugStr::new(sections.get(SectionId::DebugStr)?, LittleEndian).get_str(offset)
-            }
-            AttributeValue::DebugLineStrRef(offset) => {
-                DebugLineStr::new(sections.get(SectionId::DebugLineStr)?, LittleEndian).get_str(offset)
-            }
-            AttributeValue::DebugStrOffsetsIndex(index) => {
-                let bytes = sections.get(SectionId::DebugStrOffsets)?;
-                let format = self.encoding().format;
-                let strings = DebugStr::new(sections.get(SectionId::DebugStr)?, LittleEndian);
-                DebugStrOffsets::from(Reader::new(bytes, LittleEndian))
-                    .get_str_offset(format, self.str_offsets_base, index)
-                    .and_then(|offset| strings.get_str(offset))
-            }
-            _ => return Ok(None),
-        };
-        let bytes = bytes.map_err(|why| self.wrong(why))?;
-        Ok(std::str::from_utf8(bytes.slice()).ok())
-    }
-
-    /// The name of a DIE, if it has one.
-    ///
-    /// # Errors
-    /// When it points outside of its section.
-    pub fn name_of(&self, sections: &Sections<'d>, entry: &Entry<'d>) -> Result<Option<&'d str>, Error> {
-        match entry.attr_value(constants::DW_AT_name) {
-            Some(value) => self.string(sections, value),
-            None => Ok(None),
-        }
-    }
-
-    /// An address attribute; none for attributes that are none.
-    ///
-    /// # Errors
-    /// When it points outside of `.debug_addr`.
-    pub fn address(&self, sections: &Sections<'d>, value: Attribute<'d>) -> Result<Option<u64>, Error> {
-        match value {
-            AttributeValue::Addr(address) => Ok(Some(address)),
-            AttributeValue::DebugAddrIndex(index) => {
-                let table = self.addresses(sections)?;
-                let size = self.encoding().address_size;
-                table.get_address(size, self.addr_base, index).map(Some).map_err(|why| self.wrong(why))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    pub(super) fn addresses(&self, sections: &Sections<'d>) -> Result<DebugAddr<Reader<'d>>, Error> {
-        Ok(DebugAddr::from(Reader::new(sections.get(SectionId::DebugAddr)?, LittleEndian)))
-    }
-
-    /// The DIE that a reference attribute leads to; none for attributes that are none, and for references
-    /// into type units.
-    #[must_use]
-    pub fn reference(&self, units: &UnitTable<'_>, value: Attribute<'d>) -> Option<DieRef> {
-        match value {
-            AttributeValue::UnitRef(offset) => Some(DieRef { unit: self.id, offset }),
-            AttributeValue::DebugInfoRef(DebugInfoOffset(at)) => {
-                let unit = units.unit_of(DebugInfoOffset(at))?;
-                Some(DieRef { unit, offset: UnitOffset(at.checked_sub(units.start(unit)?)?) })
-            }
-            _ => None,
-        }
-    }
-
-    /// The addresses that a DIE covers, by `DW_AT_ranges` or `DW_AT_low_pc` and `DW_AT_high_pc`, in the
-    /// file's order; none that are empty.
-    ///
-    /// # Errors
-    /// When what they refer to is damaged.
-    pub fn ranges_of(&self, sections: &Sections<'d>, entry: &Entry<'d>) -> Result<Vec<Range>, Error> {
-        let (mut low, mut high, mut list) = (None, None, None);
-        for attribute in entry.attrs() {
-            match attribute.name() {
-                constants::DW_AT_low_pc => low = Some(attribute.value()),
-                constants::DW_AT_high_pc => high = Some(attribute.value()),
-                constants::DW_AT_ranges => list = Some(attribute.value()),
-                _ => {}
-            }
-        }
-        let low = low.map(|low| self.address(sections, low)).transpose()?.flatten();
-        self.pick(sections, low, high, list)
-    }
-
-    /// The addresses of the unit itself.
-    ///
-    /// # Errors
-    /// When its range list is damaged.
-    pub fn ranges(&self, sections: &Sections<'d>) -> Result<Vec<Range>, Error> {
-        self.pick(sections, Some(self.low_pc), self.high_pc, self.range_list)
-    }
-
-    fn pick(
-        &self,
-        sections: &Sections<'d>,
-        low: Option<u64>,
-        high: Option<Attribute<'d>>,
-        list: Option<Attribute<'d>>,
-    ) -> Result<Vec<Range>, Error> {
-        if let Some(list) = list {
-            return self.range_list(sections, list);
-        }
-        let (Some(begin), Some(high)) = (low, high) else { return Ok(Vec::new()) };
-        let end = match high.udata_value() {
-            Some(length) => begin.wrapping_add(length),
-            None => self.address(sections, high)?.unwrap_or(begin),
-        };
-        let dropped = begin == 0 && sections.nothing_at_zero();
-        let range = Range { begin, end };
-        Ok(if begin < end && !dropped { vec![range] } else { Vec::new() })
-    }
-
-    fn range_list(&self, sections: &Sections<'d>, list: Attribute<'d>) -> Result<Vec<Range>, Error> {
-        let old = DebugRanges::new(sections.get(SectionId::DebugRanges)?, LittleEndian);
-        let new = DebugRngLists::new(sections.get(SectionId::DebugRngLists)?, LittleEndian);
-        let lists = RangeLists::new(old, new);
-        let wrong = |why| self.wrong(why);
-        let offset = match list {
-            // Before version 5 those in a .dwo file count from a base of their own; the unit's own do not.
-            AttributeValue::RangeListsRef(offset) if self.has_old_split_lists() => {
-                gimli::RangeListsOffset(offset.0.saturating_add(self.rnglists_base.0))
-            }
-            AttributeValue::RangeListsRef(offset) => gimli::RangeListsOffset(offset.0),
-            AttributeValue::Sdata(offset) => {
-                gimli::RangeListsOffset(usize::try_from(offset).unwrap_or(usize::MAX))
-            }
-            AttributeValue::DebugRngListsIndex(index) => {
-                lists.get_offset(self.encoding(), self.rnglists_base, index).map_err(wrong)?
-            }
-            _ => return Ok(Vec::new()),
-        };
-        let addresses = self.addresses(sections)?;
-        let mut found = Vec::new();
-        let mut entries =
-            lists.ranges(offset, self.encoding(), self.low_pc, &addresses, self.addr_base).map_err(wrong)?;
-        while let Some(range) = entries.next().map_err(wrong)? {
-            if range.begin != 0 || !sections.nothing_at_zero() {
-                found.push(range);
-            }
-        }
-        Ok(found)
-    }
 }
 
 fn language(root: &Entry<'_>) -> u64 {
@@ -482,26 +264,6 @@ fn gcc_since_4_5(producer: &str) -> bool {
     let mut numbers = version.unwrap_or("").split('.').map(|number| number.parse::<u32>().unwrap_or(0));
     let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     !rest.starts_with("AS ") && (major, minor) >= (4, 5)
-}
-
-/// Where a unit's line table begins, from its first DIE alone; none where that cannot be read.
-pub(super) fn line_table_of<'d>(sections: &Sections<'d>, header: &UnitHeader<Reader<'d>>) -> Option<usize> {
-    let abbrev = DebugAbbrev::new(sections.get(SectionId::DebugAbbrev).ok()?, LittleEndian);
-    let abbreviations = header.abbreviations(&abbrev).ok()?;
-    let mut entries = header.entries_raw(&abbreviations, None).ok()?;
-    let abbreviation = entries.read_abbreviation().ok()??;
-    for specification in abbreviation.attributes() {
-        let attribute = entries.read_attribute(*specification).ok()?;
-        if let AttributeValue::DebugLineRef(offset) = attribute.value() {
-            return Some(offset.0);
-        }
-        if let (constants::DW_AT_stmt_list, AttributeValue::Sdata(at)) =
-            (attribute.name(), attribute.raw_value())
-        {
-            return usize::try_from(at).ok();
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@
 
 use std::rc::Rc;
 
+use gimli::{AttributeValue, DebugAbbrev, LittleEndian, SectionId, UnitHeader, constants};
 use lkdb_base::LinkAddr;
 
-use super::super::{Dwarf, Error, LineTables, UnitId};
+use super::super::{Dwarf, Error, LineTables, Reader, Sections, UnitId};
 use super::{Row, SourceFile, headers};
 
 /// A file of a unit that a pattern names.
@@ -117,7 +118,7 @@ impl<'d> Dwarf<'d> {
         let units = self.units()?;
         for id in units.ids() {
             let Some(header) = units.header(id) else { continue };
-            let table = super::super::unit::line_table_of(self.sections(), header);
+            let table = line_table_of(self.sections(), header);
             if let Some(offset) = table {
                 made.entry(offset).or_default().push(id);
             }
@@ -182,6 +183,26 @@ impl<'d> Dwarf<'d> {
         let end = if at.line == line { at.end } else { at.start };
         Ok(Some((LinkAddr(at.start), LinkAddr(end))))
     }
+}
+
+/// Where a unit's line table begins, from its first DIE alone; none where that cannot be read.
+fn line_table_of<'d>(sections: &Sections<'d>, header: &UnitHeader<Reader<'d>>) -> Option<usize> {
+    let abbrev = DebugAbbrev::new(sections.get(SectionId::DebugAbbrev).ok()?, LittleEndian);
+    let abbreviations = header.abbreviations(&abbrev).ok()?;
+    let mut entries = header.entries_raw(&abbreviations, None).ok()?;
+    let abbreviation = entries.read_abbreviation().ok()??;
+    for specification in abbreviation.attributes() {
+        let attribute = entries.read_attribute(*specification).ok()?;
+        if let AttributeValue::DebugLineRef(offset) = attribute.value() {
+            return Some(offset.0);
+        }
+        if let (constants::DW_AT_stmt_list, AttributeValue::Sdata(at)) =
+            (attribute.name(), attribute.raw_value())
+        {
+            return usize::try_from(at).ok();
+        }
+    }
+    None
 }
 
 /// The row to take for a line, and its unit: of the file's own table if that has the line, else of a unit
