@@ -22,6 +22,7 @@ pub(super) struct Walker<'d> {
     /// The unit's name, and our number for it as a file once asked for.
     own: (&'d [u8], u32),
     str_base: Option<u64>,
+    addr_base: Option<u64>,
     open: Vec<Inside>,
     /// The enumeration that was entered last: its DIE, file and line.
     enumeration: (u32, u32, u32),
@@ -69,6 +70,7 @@ impl<'d> Walker<'d> {
     ) -> Option<()> {
         let (die, facts) = reader.root()?;
         self.str_base = facts.str_offsets_base;
+        self.addr_base = facts.addr_base;
         let string =
             |(form, value)| unit::string(raw, facts.str_offsets_base, form, value).unwrap_or_default();
         self.comp_dir = string(facts.comp_dir);
@@ -231,7 +233,7 @@ impl<'d> Walker<'d> {
                 Some(Inside::Function)
             }
             0x34 => {
-                if reader.dropped(raw, die) {
+                if reader.dropped(raw, self.addr_base, die) {
                     return None;
                 }
                 let die = &Die { declaration: reader.only_declared(die), ..*die };

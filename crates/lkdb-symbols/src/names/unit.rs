@@ -252,18 +252,13 @@ impl<'a> Reader<'a> {
         die.declaration || die.tag == 0x34 && die.external && !die.valued
     }
 
-    /// Whether a variable was dropped by the linker, which leaves 0 for its address.
-    pub(crate) fn dropped(&self, raw: &Raw<'_>, die: &Die) -> bool {
-        if !raw.nothing_at_zero {
-            return false;
-        }
-        let by_index =
-            |index: u64| address_at(raw, self.root()?.1.addr_base?, self.head.encoding.address_size, index);
-        match die.place {
-            Some(Place::Address(address)) => address == 0,
-            Some(Place::Index(index)) => by_index(index) == Some(0),
-            None => false,
-        }
+    /// Whether a variable was dropped by the linker, which leaves 0 for its address. `addr_base` is the unit's.
+    pub(crate) fn dropped(&self, raw: &Raw<'_>, addr_base: Option<u64>, die: &Die) -> bool {
+        let address = |place| match place {
+            Place::Address(address) => Some(address),
+            Place::Index(index) => address_at(raw, addr_base?, self.head.encoding.address_size, index),
+        };
+        raw.nothing_at_zero && die.place.and_then(address) == Some(0)
     }
 
     /// Where the attributes of a DIE end, and where its sibling is said to be.

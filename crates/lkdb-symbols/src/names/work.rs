@@ -70,13 +70,15 @@ pub(super) struct Work<'a> {
     ready: Option<usize>,
     abbrevs: Abbrevs,
     shapes: Shapes,
+    /// That unit's; read where the file has a section that it is the base of.
+    addr_base: Option<u64>,
     found: Vec<Found>,
 }
 
 impl<'a> Work<'a> {
     pub(super) fn new(raw: &'a Raw<'a>, heads: &'a [Head], kinds: Kinds, extent: Extent) -> Self {
         let (abbrevs, shapes) = (Abbrevs::default(), Shapes::default());
-        Self { raw, heads, kinds, extent, ready: None, abbrevs, shapes, found: Vec::new() }
+        Self { raw, heads, kinds, extent, ready: None, abbrevs, shapes, addr_base: None, found: Vec::new() }
     }
 
     /// What has been found so far.
@@ -95,6 +97,9 @@ impl<'a> Work<'a> {
             self.ready = None;
             self.abbrevs.reparse(self.raw.abbrev, head.abbrevs, head.encoding)?;
             self.shapes.reset(&self.abbrevs, self.kinds, form);
+            let reader = Reader::new(self.raw.info, head, &self.abbrevs);
+            let root = if self.raw.addr.is_empty() { None } else { reader.root() };
+            self.addr_base = root.and_then(|(_, facts)| facts.addr_base);
             self.ready = Some(unit);
         }
         Some(head)
@@ -151,7 +156,7 @@ impl<'a> Work<'a> {
                 continue;
             }
             let Some(within) = scan::reach(&reader, start) else { continue };
-            if !reader.dropped(self.raw, &die) {
+            if !reader.dropped(self.raw, self.addr_base, &die) {
                 self.found.extend(accept(&reader, &die, within, defined));
             }
         }
@@ -171,7 +176,7 @@ impl<'a> Work<'a> {
         let _ = scan::over(&reader, head.first, want, |die, within| {
             let kind = Kinds::of_tag(die.tag);
             let wanted = kind.meets(self.kinds) && die.name.0 != 0 && named(die.name);
-            if wanted && !reader.dropped(self.raw, die) {
+            if wanted && !reader.dropped(self.raw, self.addr_base, die) {
                 let defined = defined_elsewhere(&reader, self.raw.info, die);
                 found.extend(accept(&reader, die, within, defined));
             }
