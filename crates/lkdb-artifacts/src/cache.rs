@@ -9,6 +9,7 @@
 //!   sources/PACKAGE_VERSION/    a source tree, shared by the kernels built from it
 //!   buildid/HEX/debuginfo       a debug file got from a debuginfod server, and `executable`
 //!   apt/ARCH/                   apt's own lists and half-fetched packages
+//!   NAME.json                   what others keep here: Cache::keep
 //! ```
 //! Every folder is made under a name that starts with a dot and renamed when it is whole.
 
@@ -81,6 +82,15 @@ impl Cache {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Writes a small file beside the folders, whole or not at all: what can be found out again, but takes long.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, or the file not be written.
+    pub fn keep(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        fs::create_dir_all(&self.root).map_err(Error::io("make", &self.root))?;
+        write_whole(&self.root.join(name), bytes)
     }
 
     /// Every kernel in it, newest first. Unfinished and damaged ones are passed over.
@@ -437,6 +447,19 @@ mod tests {
         }
         let error = cache.kernel("5").unwrap_err().to_string();
         assert!(error.contains("6.1.0-9-amd64") && error.contains("lkdb kernel fetch 5"), "{error}");
+    }
+
+    #[test]
+    fn what_is_kept_replaces_what_was_and_all_may_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path().join("made"));
+        for text in ["before", "now"] {
+            cache.keep("kept.json", text.as_bytes()).unwrap();
+            let file = cache.root().join("kept.json");
+            assert_eq!(fs::read_to_string(&file).unwrap(), text);
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o644);
+        }
+        assert_eq!(fs::read_dir(cache.root()).unwrap().count(), 1);
     }
 
     #[test]

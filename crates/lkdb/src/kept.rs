@@ -6,7 +6,7 @@
 //! read is asked for again.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -24,7 +24,7 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// The answers of a cache.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    dir: PathBuf,
+    cache: Cache,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ impl Identity {
 impl Kept {
     /// Those of a cache.
     pub(crate) fn of(cache: &Cache) -> Self {
-        Self { dir: cache.root().to_owned() }
+        Self { cache: cache.clone() }
     }
 
     /// The answer to a question about files: the kept one, or what `ask` finds out. Errors are not kept.
@@ -101,22 +101,18 @@ impl Kept {
     }
 
     fn read(&self) -> Vec<Answer> {
-        let bytes = fs::read(self.dir.join(FILE)).unwrap_or_default();
+        let bytes = fs::read(self.cache.root().join(FILE)).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
-    fn keep(&self, new: Answer) -> std::io::Result<()> {
+    fn keep(&self, new: Answer) -> anyhow::Result<()> {
         let mut answers = self.read();
         let paths = |answer: &Answer| answer.files.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
         let about = paths(&new);
         answers.retain(|old| old.question != new.question || paths(old) != about);
         answers.push(new);
         answers.drain(..answers.len().saturating_sub(MOST));
-        fs::create_dir_all(&self.dir)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-        file.write_all(&serde_json::to_vec(&answers)?)?;
-        file.persist(self.dir.join(FILE))?;
-        Ok(())
+        Ok(self.cache.keep(FILE, &serde_json::to_vec(&answers)?)?)
     }
 }
 
