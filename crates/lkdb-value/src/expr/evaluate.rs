@@ -1,16 +1,14 @@
 //! An expression's value, or only its type: then nothing is read, written or divided.
 
-use std::rc::Rc;
-
-use lkdb_base::RuntimeAddr;
-use lkdb_symbols::types::{Base, Count, Encoding, Function, Parameter, Type};
-use lkdb_symbols::{Place, TypeId};
+use lkdb_symbols::types::{Count, Type};
+use lkdb_symbols::{Gone, Place, TypeId};
 
 use super::arithmetic::Number;
 use super::ast::{Binary, Expr, TypeName, Unary};
-use crate::context::{Context, Error, Named, Writer};
+use super::name::resolve_type;
+use crate::context::{Context, Error, Writer};
 use crate::shape::Types;
-use crate::value::{Name, Value};
+use crate::value::Value;
 
 /// What may happen beside the answer.
 #[derive(Clone, Copy)]
@@ -60,43 +58,6 @@ pub fn type_of(expr: &Expr, context: &dyn Context) -> Result<TypeId, Error> {
     }
 }
 
-/// The type that a type name names.
-///
-/// # Errors
-/// When a tag or typedef is not known.
-pub fn resolve_type(name: &TypeName, context: &dyn Context) -> Result<TypeId, Error> {
-    let types = context.types();
-    Ok(match name {
-        TypeName::Base(base) => Types(types).known(base),
-        TypeName::Named(name) => match context.named(name)? {
-            Named::Type(ty) => ty,
-            _ => return Err(Error::NoType { kind: "symbol", name: name.to_string() }),
-        },
-        TypeName::Tagged(kind, tag) => context.tagged(kind, tag)?,
-        TypeName::Of(expr) => type_of(expr, context)?,
-        TypeName::Pointer(target) => Types(types).pointer_to(resolve_type(target, context)?),
-        TypeName::Array(element, count) => {
-            let element = resolve_type(element, context)?;
-            types.make(Type::Array { element, count: count.map_or(Count::Open, Count::Fixed), vector: false })
-        }
-        TypeName::Qualified(qualifier, target) => {
-            types.make(Type::Qualified { qualifier: *qualifier, target: resolve_type(target, context)? })
-        }
-        TypeName::Function { result, parameters, variadic, prototyped } => {
-            let parameters: Result<Rc<[Parameter]>, Error> = parameters
-                .iter()
-                .map(|one| Ok(Parameter { name: None, ty: resolve_type(one, context)? }))
-                .collect();
-            types.make(Type::Function(Function {
-                result: resolve_type(result, context)?,
-                parameters: parameters?,
-                variadic: *variadic,
-                prototyped: *prototyped,
-            }))
-        }
-    })
-}
-
 /// An operation that its operands do not have.
 pub(super) fn refuse<T>(text: impl Into<String>) -> Result<T, Error> {
     Err(Error::Operation(text.into()))
@@ -128,18 +89,8 @@ impl Evaluator<'_> {
                 let (a, b) = (self.value(a)?, self.value(b)?);
                 self.binary(*operator, &a, &b)
             }
-            Expr::And(a, b) => {
-                let a = self.value(a)?;
-                self.refuse_struct("&&", &a, b)?;
-                let both = self.truth(&a)? && self.truth(&self.value(b)?)?;
-                self.int(i128::from(both))
-            }
-            Expr::Or(a, b) => {
-                let a = self.value(a)?;
-                self.refuse_struct("||", &a, b)?;
-                let any = self.truth(&a)? || self.truth(&self.value(b)?)?;
-                self.int(i128::from(any))
-            }
+            Expr::And(a, b) => self.both_or_any(false, a, b),
+            Expr::Or(a, b) => self.both_or_any(true, a, b),
             Expr::Choice(condition, yes, no) => {
                 let chosen = self.truth(&self.value(condition)?)? || self.dry();
                 self.value(if chosen { yes } else { no })
@@ -154,15 +105,11 @@ impl Evaluator<'_> {
             Expr::Cast(ty, inner) => self.cast_to(ty, inner),
             Expr::In(ty, address) => {
                 let ty = resolve_type(ty, self.context)?;
-                let address = self.address_in(&self.value(address)?)?;
-                Ok(Value::in_memory(ty, address))
+                Ok(Value::in_memory(ty, self.address_in(&self.value(address)?)?))
             }
             Expr::SizeOfType(ty) => self.size_of(resolve_type(ty, self.context)?),
             Expr::SizeOf(inner) => self.size_of(type_of(inner, self.context)?),
-            Expr::AlignOf(ty) => {
-                let alignment = self.types.alignment(resolve_type(ty, self.context)?)?;
-                self.int(i128::from(alignment))
-            }
+            Expr::AlignOf(ty) => self.int(i128::from(self.types.alignment(resolve_type(ty, self.context)?)?)),
             Expr::Repeat(first, count) => self.repeat(&self.value(first)?, &self.value(count)?),
             Expr::Assign(to, from) => self.assign(&self.value(to)?, &self.value(from)?),
             Expr::AssignWith(operator, to, with) => {
@@ -173,23 +120,22 @@ impl Evaluator<'_> {
             Expr::After(place, by) => {
                 let place = self.counted(place, *by)?;
                 let old = self.frozen(&place)?;
-                let new = self.binary(Binary::Add, &place, &self.int(i128::from(*by))?)?;
-                self.assign(&place, &new)?;
+                self.count(&place, *by)?;
                 Ok(old)
             }
-            Expr::Before(place, by) => {
-                let place = self.counted(place, *by)?;
-                let new = self.binary(Binary::Add, &place, &self.int(i128::from(*by))?)?;
-                self.assign(&place, &new)
-            }
+            Expr::Before(place, by) => self.count(&self.counted(place, *by)?, *by),
             Expr::Call(function, _) => self.call(function),
         }
     }
 
-    /// What `&&` or `||` cannot be used on. The other side is looked at only for its type.
-    fn refuse_struct(&self, operator: &str, a: &Value, b: &Expr) -> Result<(), Error> {
-        let b = Self { mode: Mode::Types, ..*self }.value(b)?;
-        self.refuse_structs(operator, a, &b)
+    /// `&&`, or `||` with `any`. The other side counts only where the first leaves it open; its type always.
+    fn both_or_any(&self, any: bool, a: &Expr, b: &Expr) -> Result<Value, Error> {
+        let a = self.value(a)?;
+        let other = Self { mode: Mode::Types, ..*self }.value(b)?;
+        self.refuse_structs(if any { "||" } else { "&&" }, &a, &other)?;
+        let first = self.truth(&a)?;
+        let whole = if first == any { first } else { self.truth(&self.value(b)?)? };
+        self.int(i128::from(whole))
     }
 
     /// What `++` or `--` is used on.
@@ -197,6 +143,12 @@ impl Evaluator<'_> {
         let place = self.value(place)?;
         self.refuse_structs(if by < 0 { "--" } else { "++" }, &place, &place)?;
         Ok(place)
+    }
+
+    /// Adds to what [`Self::counted`] gave.
+    fn count(&self, place: &Value, by: i8) -> Result<Value, Error> {
+        let new = self.binary(Binary::Add, place, &self.int(i128::from(by))?)?;
+        self.assign(place, &new)
     }
 
     /// An operand of a sum or difference: an array that has a name must have an address, too.
@@ -231,73 +183,9 @@ impl Evaluator<'_> {
         Ok(Value::literal(self.types.array_of(element, text.len() as u64 + 1), bytes))
     }
 
-    fn named(&self, named: Named, name: &str) -> Result<Value, Error> {
-        match named {
-            Named::Variable(ty, place) => Ok(Value::at(ty, place)),
-            Named::Function(ty, address) => Ok(Value::in_memory(ty, address)),
-            Named::Bare { address, code: true, function } => {
-                Ok(Value::in_memory(function.unwrap_or_else(|| self.bare(true)), address))
-            }
-            Named::Bare { code: false, .. } => {
-                refuse(format!("'{name}' has unknown type; cast it to its declared type"))
-            }
-            Named::Enumerator(ty, value) => self.number(Number::Int(value), ty),
-            Named::Type(_) => refuse("Attempt to use a type name as an expression"),
-        }
-    }
-
-    /// What gdb calls the type of a symbol without debug info.
-    fn bare(&self, code: bool) -> TypeId {
-        let (name, target) = if code {
-            let result = self.types.0.make(Type::Base(Base {
-                name: "<unknown return type>".into(),
-                size: 4,
-                encoding: Encoding::Signed,
-            }));
-            let function = Function { result, parameters: [].into(), variadic: false, prototyped: false };
-            ("<text variable, no debug info>", self.types.0.make(Type::Function(function)))
-        } else {
-            ("<data variable, no debug info>", self.types.known("int"))
-        };
-        self.types.0.make(Type::Typedef { name: name.into(), target })
-    }
-
-    /// Data without debug info behind `expr`: its address, for a cast or `&` to give it a type.
-    fn bare_data(&self, expr: &Expr) -> Result<Option<RuntimeAddr>, Error> {
-        let named = match expr {
-            Expr::Name(name) => self.context.named(name)?,
-            Expr::Scoped(scope, name) => self.context.scoped(scope, name)?,
-            _ => return Ok(None),
-        };
-        Ok(match named {
-            Named::Bare { address, code: false, .. } => Some(address),
-            _ => None,
-        })
-    }
-
-    fn dollar(&self, name: &Rc<str>) -> Result<Value, Error> {
-        if let Some(register) = self.context.register_named(name) {
-            let (ty, bytes) = register?;
-            return Ok(Value { name: Some(Name::Register(Rc::clone(name))), ..Value::literal(ty, bytes) });
-        }
-        let number = name.trim_start_matches('$');
-        let history = number.is_empty() || number.bytes().all(|byte| byte.is_ascii_digit());
-        let handle = (!history).then(|| Name::Convenience(Rc::clone(name)));
-        match self.context.convenience(name) {
-            Some((ty, bytes)) => Ok(Value { name: handle, ..Value::literal(ty, bytes) }),
-            None if history
-                && !name.starts_with('$')
-                && number.parse().is_ok_and(|number: u64| number > 0) =>
-            {
-                refuse(format!("History has not yet reached ${number}."))
-            }
-            None => Ok(Value { name: handle, ..Value::void() }),
-        }
-    }
-
     fn size_of(&self, ty: TypeId) -> Result<Value, Error> {
         if matches!(&*self.types.bare(ty)?, Type::Array { count: Count::Open | Count::Variable, .. }) {
-            return Ok(Value::at(self.types.known("int"), Place::Gone(lkdb_symbols::Gone::OptimizedOut)));
+            return Ok(Value::at(self.types.known("int"), Place::Gone(Gone::OptimizedOut)));
         }
         // An int, as gdb has it, so that differences of sizes may be negative.
         self.int(i128::from(self.types.size(ty)?))
@@ -337,86 +225,6 @@ impl Evaluator<'_> {
         }
     }
 
-    /// A pointer to `target`.
-    pub(super) fn pointer(&self, target: TypeId, address: RuntimeAddr) -> Result<Value, Error> {
-        Ok(Value::literal(self.types.pointer_to(target), address.0.to_le_bytes()))
-    }
-
-    /// Of a name, where gdb's words tell what it is instead.
-    fn address_of_named(&self, value: &Value, name: &str) -> Result<Value, Error> {
-        match &value.place {
-            Place::Gone(lkdb_symbols::Gone::NoSymbol(_)) => self.address_of(value),
-            Place::Literal(_) | Place::Register(_) if self.dry() => {
-                refuse("Attempt to take address of register or constant.")
-            }
-            Place::Register(number) if !self.dry() => {
-                let register = self.context.register_name(*number).unwrap_or_default();
-                refuse(format!(
-                    "Address requested for identifier \"{name}\" which is in register ${register}"
-                ))
-            }
-            Place::Literal(_) | Place::Gone(_) | Place::Pieces(_) | Place::Implicit(..) if !self.dry() => {
-                refuse(format!("Can't take address of \"{name}\" which isn't an lvalue."))
-            }
-            _ => self.address_of(value),
-        }
-    }
-
-    fn address_of(&self, value: &Value) -> Result<Value, Error> {
-        match &value.place {
-            Place::Memory(address) => {
-                let skipped = value.bits.map_or(0, |bits| bits.first / 8);
-                self.pointer(value.ty, address.offset(skipped))
-            }
-            Place::Gone(why) if !self.dry() => Err(Error::gone(why.clone())),
-            _ if self.dry() => self.pointer(value.ty, RuntimeAddr(0)),
-            _ => refuse("Attempt to take address of value not located in memory."),
-        }
-    }
-
-    /// Arrays and functions as the pointers that they are in most places.
-    pub(super) fn decay(&self, value: Value) -> Result<Value, Error> {
-        match &*self.types.bare(value.ty)? {
-            Type::Array { element, .. } => {
-                let pointer = self.address_of(&value)?;
-                Ok(pointer.retyped(self.types.pointer_to(*element)))
-            }
-            Type::Function(_) => self.address_of(&value),
-            _ => Ok(value),
-        }
-    }
-
-    fn dereference(&self, value: &Value) -> Result<Value, Error> {
-        let value = self.decay(value.clone())?;
-        match &*self.types.bare(value.ty)? {
-            Type::Pointer { target, .. } => {
-                if matches!(&*self.types.bare(*target)?, Type::Void) {
-                    return refuse("Attempt to dereference a generic pointer.");
-                }
-                if let Place::Implicit(place, offset) = &value.place {
-                    return Ok(Value::within(*target, (**place).clone(), offset.cast_unsigned()));
-                }
-                Ok(Value::in_memory(*target, self.address_in(&value)?))
-            }
-            // gdb lets a number be followed, as a pointer to long.
-            Type::Base(base) if base.encoding != lkdb_symbols::types::Encoding::Float => {
-                Ok(Value::in_memory(self.types.known("long"), self.address_in(&value)?))
-            }
-            _ => refuse("Attempt to take contents of a non-pointer value."),
-        }
-    }
-
-    /// A value as an address: pointers, numbers, arrays and functions.
-    pub(super) fn address_in(&self, value: &Value) -> Result<RuntimeAddr, Error> {
-        let value = self.decay(value.clone())?;
-        match self.load(&value)? {
-            Number::Int(address) => {
-                Ok(RuntimeAddr(u64::try_from(address & i128::from(u64::MAX)).unwrap_or(0)))
-            }
-            Number::Float(_) => refuse("Value can't be converted to integer."),
-        }
-    }
-
     fn call(&self, function: &Expr) -> Result<Value, Error> {
         let function = self.value(function)?;
         let mut ty = self.types.bare(function.ty)?;
@@ -431,13 +239,4 @@ impl Evaluator<'_> {
             _ => refuse("Cannot perform a call on a value that is no function."),
         }
     }
-}
-
-/// The address that a value is for commands that take one (`x`, `list *`): a pointer's, a number's, where
-/// an array or function lies.
-///
-/// # Errors
-/// When it is none of these, or cannot be read.
-pub fn address_in(value: &Value, context: &dyn Context) -> Result<RuntimeAddr, Error> {
-    Evaluator { context, types: Types(context.types()), mode: Mode::Read }.address_in(value)
 }
