@@ -169,12 +169,3 @@ pub(super) fn parts<'i>(bytes: &'i [u8], identity: &Identity) -> Option<[Part<'i
     }
     Some(parts)
 }
-
-/// Appends an unsigned LEB128 number.
-pub(super) fn put(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value.to_le_bytes()[0]);
-}

@@ -3,8 +3,8 @@
 use super::format::{self, Identity};
 use super::gather::{FileKey, Gathered, Item, Map, NAME_INFO, NAME_LINE_STR, NO_FILE, UnitFacts};
 use super::{BuildError, DECLARATION, EXTERNAL, Kind};
-use crate::names::Raw;
 use crate::names::cursor::Cursor;
+use crate::names::{Raw, leb};
 
 /// The bytes of an index.
 pub(super) fn bytes(
@@ -131,7 +131,7 @@ fn encode_files(files: &[Path<'_>], units: &[UnitFacts<'_>], strings: &mut Strin
         let place = u32::try_from(lined.len()).unwrap_or(0);
         let mut before = 0;
         for (_, unit) in of_file {
-            format::put(&mut lined, u64::from(unit - before));
+            leb::put_unsigned(&mut lined, u64::from(unit - before));
             before = *unit;
         }
         let count = u32::try_from(count).unwrap_or(0);
@@ -211,10 +211,10 @@ fn encode_names(raw: &Raw<'_>, gathered: Vec<Gathered<'_>>) -> Result<(Vec<u8>, 
         encode_items(of_name, &mut entries);
         let (of_name, rest) = copies.split_at(copies.partition_point(|(name, _)| *name <= number));
         copies = rest;
-        format::put(&mut entries, of_name.len() as u64);
+        leb::put_unsigned(&mut entries, of_name.len() as u64);
         let mut before = 0;
         for (_, die) in of_name {
-            format::put(&mut entries, u64::from(die - before));
+            leb::put_unsigned(&mut entries, u64::from(die - before));
             before = *die;
         }
     }
@@ -247,16 +247,16 @@ fn encode_items(items: &mut [Item], entries: &mut Vec<u8>) {
     };
     let mut kept: Vec<Item> = items.iter().filter(|item| !defined(item)).copied().collect();
     kept.sort_unstable_by_key(|item| item.die);
-    format::put(entries, kept.len() as u64);
+    leb::put_unsigned(entries, kept.len() as u64);
     let mut before = 0;
     for item in kept {
         entries.push(item.kind.code() | item.flags);
-        format::put(entries, u64::from(item.die - before));
+        leb::put_unsigned(entries, u64::from(item.die - before));
         before = item.die;
-        format::put(entries, if item.file == NO_FILE { 0 } else { u64::from(item.file) + 1 });
-        format::put(entries, item.line.into());
+        leb::put_unsigned(entries, if item.file == NO_FILE { 0 } else { u64::from(item.file) + 1 });
+        leb::put_unsigned(entries, item.line.into());
         if item.kind == Kind::Enumerator {
-            format::put(entries, u64::from(item.die.saturating_sub(item.enumeration)));
+            leb::put_unsigned(entries, u64::from(item.die.saturating_sub(item.enumeration)));
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod abbrev;
 mod copies;
 pub(crate) mod cursor;
 pub(crate) mod form;
+pub(crate) mod leb;
 #[cfg(test)]
 pub(crate) mod made;
 mod needle;
