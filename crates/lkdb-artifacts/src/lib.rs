@@ -10,7 +10,7 @@ pub mod busybox;
 mod cache;
 pub mod config;
 pub mod debuginfod;
-mod disk;
+pub mod disk;
 mod elf;
 mod error;
 mod fetch;

@@ -40,6 +40,11 @@ pub trait Memory {
     }
 }
 
+/// The little-endian 64-bit words that bytes are, such as a page table's. Bytes left over at the end are no word.
+pub fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word))
+}
+
 /// Memory of which there is none.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoMemory;

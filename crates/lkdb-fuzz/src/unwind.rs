@@ -1,6 +1,7 @@
 //! Unwinding: tables that say how callers are found, stacks that are followed by them, and where variables are.
 
 use lkdb_base::arch::{Arch, X86_64};
+use lkdb_base::memory::words;
 use lkdb_base::{LinkAddr, Memory, RuntimeAddr, Unreadable};
 use lkdb_symbols::dwarf::{Expression, LocationDescription, UnitId};
 use lkdb_symbols::{Elf, Object, ObjectId, Store, Symbols};
@@ -36,7 +37,7 @@ fn table(data: &[u8], layout: Layout) -> Option<(Orc<'_>, &[u8])> {
 
 fn addresses(data: &[u8]) -> impl Iterator<Item = u64> {
     let near = (0..32).map(|step| START.wrapping_add(step * 16));
-    near.chain(data.chunks_exact(8).take(32).filter_map(|word| word.try_into().ok()).map(u64::from_le_bytes))
+    near.chain(words(data).take(32))
 }
 
 /// Call frame information, as `.debug_frame` and as `.eh_frame`.

@@ -20,6 +20,7 @@ mod progress;
 mod repl;
 mod terminal;
 mod whereabouts;
+mod whole_file;
 
 use std::process::ExitCode;
 

@@ -5,6 +5,7 @@
 
 use super::{AddressSpace, Entry, Format, Paging, PhysicalMemory, ReadRegister, Rights, Tables};
 use crate::PhysAddr;
+use crate::memory::words;
 
 const PRESENT: u64 = 1;
 const WRITE: u64 = 1 << 1;
@@ -94,8 +95,4 @@ fn with_kernel(memory: &dyn PhysicalMemory, space: AddressSpace) -> AddressSpace
         pairs += usize::from(kernel & NO_EXECUTE != 0);
     }
     if pairs == 0 { space } else { AddressSpace::Paged(tables.with_kernel(kernel)) }
-}
-
-fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
-    bytes.chunks_exact(8).filter_map(|word| word.try_into().ok().map(u64::from_le_bytes))
 }

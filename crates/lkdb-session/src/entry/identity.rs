@@ -1,5 +1,6 @@
 //! What vmlinux says the kernel is, and whether the bytes in guest memory agree.
 
+use lkdb_base::memory::words;
 use lkdb_base::{BuildId, LinkAddr, PhysAddr, Slide};
 use lkdb_symbols::elf::{NT_GNU_BUILD_ID, notes_in};
 use lkdb_symbols::{Elf, Section};
@@ -176,10 +177,6 @@ fn page_of_pointers<'data>(kernel: &Kernel<'data>) -> Option<(LinkAddr, &'data [
             (pointers >= ENOUGH).then(|| (section.address.offset((index * PAGE) as u64), page))
         })
     })
-}
-
-fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
-    bytes.chunks_exact(8).filter_map(|word| word.try_into().ok().map(u64::from_le_bytes))
 }
 
 fn points_in(kernel: &Kernel<'_>, word: u64) -> bool {

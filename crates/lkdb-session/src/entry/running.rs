@@ -6,6 +6,7 @@
 //! kernel's own is the page below (bit 12 of cr3 cleared). Without isolation that bit is part of the
 //! address like any other, so both are looked at, and the build ID decides.
 
+use lkdb_base::memory::words;
 use lkdb_base::{PhysAddr, Slide};
 use lkdb_target::{Physical, Stub, Thread};
 
@@ -93,7 +94,6 @@ fn next(memory: &mut Physical<'_>, table: u64, index: u64) -> Result<u64, Error>
 fn first_present(memory: &mut Physical<'_>, table: u64) -> Result<(u64, u64), Error> {
     let mut bytes = [0; 4096];
     memory.read(PhysAddr(table), &mut bytes)?;
-    let entries = bytes.chunks_exact(8).filter_map(|entry| entry.try_into().ok().map(u64::from_le_bytes));
-    let mut present = (0..).zip(entries).filter(|(_, entry)| entry & PRESENT != 0);
+    let mut present = (0..).zip(words(&bytes)).filter(|(_, entry)| entry & PRESENT != 0);
     present.next().ok_or(Error::NotRunning("nothing is mapped at or above ffffffff80000000"))
 }

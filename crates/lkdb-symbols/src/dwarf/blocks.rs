@@ -32,7 +32,7 @@ pub(super) fn of<'d>(
         inlined: None,
         symbols: Vec::new(),
     });
-    builder.children(unit, &entry, 0, 0)?;
+    builder.children(unit, &entry, Level { block: 0, depth: 0 })?;
     Ok(builder.finish())
 }
 
@@ -46,56 +46,60 @@ struct Builder<'a, 'd> {
     left: u32,
 }
 
+/// How far inside the function a DIE is.
+#[derive(Clone, Copy)]
+struct Level {
+    /// The block that it is in.
+    block: usize,
+    /// How many DIEs are around it.
+    depth: u32,
+}
+
+impl Level {
+    /// For the children of a DIE here, which belong to `block`.
+    fn deeper(self, block: usize) -> Self {
+        Self { block, depth: self.depth + 1 }
+    }
+}
+
 impl<'d> Builder<'_, 'd> {
     /// Puts the children of a DIE into a block, and those of its abstract instance that none of them is.
-    fn children(
-        &mut self,
-        unit: &Rc<Unit<'d>>,
-        parent: &Entry<'d>,
-        block: usize,
-        depth: u32,
-    ) -> Result<(), Error> {
+    fn children(&mut self, unit: &Rc<Unit<'d>>, parent: &Entry<'d>, level: Level) -> Result<(), Error> {
         let here = DieRef { unit: unit.id, offset: parent.offset() };
-        if depth > DEEPEST || !self.busy.insert(here) {
+        if level.depth > DEEPEST || !self.busy.insert(here) {
             return Ok(());
         }
         let children = list(unit, parent.offset())?;
         for child in &children {
-            self.child(unit, child, block, depth)?;
+            self.child(unit, child, level)?;
         }
-        self.inherited(unit, parent, &children, block, depth)?;
+        self.inherited(unit, parent, &children, level)?;
         self.busy.remove(&here);
         Ok(())
     }
 
-    fn child(
-        &mut self,
-        unit: &Rc<Unit<'d>>,
-        child: &Entry<'d>,
-        block: usize,
-        depth: u32,
-    ) -> Result<(), Error> {
+    fn child(&mut self, unit: &Rc<Unit<'d>>, child: &Entry<'d>, level: Level) -> Result<(), Error> {
         self.left = self.left.saturating_sub(1);
         if self.left == 0 {
             return Ok(());
         }
         match child.tag() {
-            constants::DW_TAG_lexical_block => self.lexical(unit, child, block, depth),
-            constants::DW_TAG_inlined_subroutine => self.inlined(unit, child, block, depth),
+            constants::DW_TAG_lexical_block => self.lexical(unit, child, level),
+            constants::DW_TAG_inlined_subroutine => self.inlined(unit, child, level),
             constants::DW_TAG_enumeration_type => {
                 let ty = DieRef { unit: unit.id, offset: child.offset() };
                 for value in list(unit, child.offset())? {
                     let value = self.dwarf.declaration(unit, &value)?;
-                    self.put(value.map(|value| Declaration { ty: Some(ty), ..value }), block);
+                    self.put(value.map(|value| Declaration { ty: Some(ty), ..value }), level.block);
                 }
-                self.declare(unit, child, block)
+                self.declare(unit, child, level.block)
             }
             constants::DW_TAG_structure_type | constants::DW_TAG_union_type
                 if child.attr_value(constants::DW_AT_declaration).is_some() =>
             {
                 Ok(())
             }
-            _ => self.declare(unit, child, block),
+            _ => self.declare(unit, child, level.block),
         }
     }
 
@@ -111,33 +115,21 @@ impl<'d> Builder<'_, 'd> {
         }
     }
 
-    fn lexical(
-        &mut self,
-        unit: &Rc<Unit<'d>>,
-        entry: &Entry<'d>,
-        parent: usize,
-        depth: u32,
-    ) -> Result<(), Error> {
+    fn lexical(&mut self, unit: &Rc<Unit<'d>>, entry: &Entry<'d>, level: Level) -> Result<(), Error> {
         let placed = [constants::DW_AT_high_pc, constants::DW_AT_ranges];
         if !placed.into_iter().any(|name| entry.has_attr(name)) {
             // It says nothing of where it is: what it declares counts for the block around it.
-            return self.children(unit, entry, parent, depth + 1);
+            return self.children(unit, entry, level.deeper(level.block));
         }
         let ranges = unit.ranges_of(self.dwarf.sections(), entry)?;
         if ranges.is_empty() {
             return Ok(());
         }
-        let at = self.open(unit, entry, parent, ranges, None);
-        self.children(unit, entry, at, depth + 1)
+        let at = self.open(unit, entry, level.block, ranges, None);
+        self.children(unit, entry, level.deeper(at))
     }
 
-    fn inlined(
-        &mut self,
-        unit: &Rc<Unit<'d>>,
-        entry: &Entry<'d>,
-        parent: usize,
-        depth: u32,
-    ) -> Result<(), Error> {
+    fn inlined(&mut self, unit: &Rc<Unit<'d>>, entry: &Entry<'d>, level: Level) -> Result<(), Error> {
         let number = |name| self.dwarf.number_of(unit, entry, name);
         let file = match entry.attr_value(constants::DW_AT_call_file) {
             Some(super::Attribute::FileIndex(file)) => Some(file),
@@ -145,7 +137,7 @@ impl<'d> Builder<'_, 'd> {
         };
         let (Some(call_file), Some(line)) = (file, number(constants::DW_AT_call_line)?) else {
             // Without the place of the call nobody can show the caller: a plain block.
-            return self.lexical(unit, entry, parent, depth);
+            return self.lexical(unit, entry, level);
         };
         let column = number(constants::DW_AT_call_column)?.unwrap_or(0);
         let ranges = unit.ranges_of(self.dwarf.sections(), entry)?;
@@ -163,12 +155,12 @@ impl<'d> Builder<'_, 'd> {
             call_line: u32::try_from(line).unwrap_or(0),
             call_column: u32::try_from(column).unwrap_or(0),
         };
-        let at = self.open(unit, entry, parent, ranges, Some(inlined));
+        let at = self.open(unit, entry, level.block, ranges, Some(inlined));
         if let Some(block) = self.blocks.get_mut(at) {
             let kind = DeclarationKind::Function(entry_at);
             block.symbols.push(Declaration { name, kind, die, ty: None });
         }
-        self.children(unit, entry, at, depth + 1)
+        self.children(unit, entry, level.deeper(at))
     }
 
     fn open(
@@ -191,8 +183,7 @@ impl<'d> Builder<'_, 'd> {
         unit: &Rc<Unit<'d>>,
         parent: &Entry<'d>,
         children: &[Entry<'d>],
-        block: usize,
-        depth: u32,
+        level: Level,
     ) -> Result<(), Error> {
         let Some(value) = parent.attr_value(constants::DW_AT_abstract_origin) else { return Ok(()) };
         let Some(origin) = unit.reference(self.dwarf.units()?, value) else { return Ok(()) };
@@ -220,7 +211,7 @@ impl<'d> Builder<'_, 'd> {
         }
         for child in &abstract_children {
             if !seen.contains(&(origin_unit.id, child.offset())) {
-                self.child(&origin_unit, child, block, depth + 1)?;
+                self.child(&origin_unit, child, level.deeper(level.block))?;
             }
         }
         Ok(())

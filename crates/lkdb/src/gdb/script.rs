@@ -10,11 +10,11 @@ use std::io::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use lkdb_base::{Arch, LinkAddr, Slide};
 use lkdb_symbols::{Elf, Section};
 
 use super::find::{Gdb, Version};
+use crate::whole_file;
 
 const PYTHON: &str = include_str!("lkdb_gdb.py");
 
@@ -56,22 +56,15 @@ struct Step {
 /// When a file cannot be written.
 pub(crate) fn write_script(setup: &Setup<'_>, gdb: &Gdb, dir: &Path) -> anyhow::Result<PathBuf> {
     let python = dir.join("lkdb_gdb.py");
-    write_whole(&python, PYTHON)?;
+    write(&python, PYTHON)?;
     let script = dir.join("setup.gdb");
     let text = if gdb.python { with_python(setup, gdb, &python)? } else { without_python(setup, gdb) };
-    write_whole(&script, &text)?;
+    write(&script, &text)?;
     Ok(script)
 }
 
-fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
-    let attempt = || -> std::io::Result<()> {
-        let dir = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        file.write_all(text.as_bytes())?;
-        file.persist(path)?;
-        Ok(())
-    };
-    attempt().with_context(|| format!("cannot write {}", path.display()))
+fn write(path: &Path, text: &str) -> anyhow::Result<u64> {
+    whole_file::write(path, |file| Ok(file.write_all(text.as_bytes())?))
 }
 
 const HEADER: &str = "# Written by lkdb for one start of gdb. Changes are lost at the next.\n";

@@ -202,7 +202,7 @@ fn graft(from: Tree<Source>, into: &mut Tree<Source>) -> anyhow::Result<()> {
 impl Plan {
     /// Writes the archive at `path`, which appears whole or not at all.
     pub(crate) fn write(self, path: &Path) -> anyhow::Result<Built> {
-        let size = write::whole_file(path, |out| match &self.base {
+        let size = crate::whole_file::write(path, |out| match &self.base {
             Some(base) => write::appended(base, &self.tree, self.packing, out),
             None => write::archive(&self.tree, self.packing, out).map(drop),
         })?;

@@ -69,8 +69,7 @@ fn room(dir: &Path) -> Result<u64, String> {
     let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
     rustix::fs::access(there, rustix::fs::Access::WRITE_OK)
         .map_err(|error| format!("you may not write in {}: {error}", there.display()))?;
-    let stat = rustix::fs::statvfs(there).map_err(|error| error.to_string())?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    lkdb_artifacts::disk::free(there).map_err(|error| error.to_string())
 }
 
 fn runtime() -> Finding {
