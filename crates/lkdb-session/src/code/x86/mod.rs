@@ -3,10 +3,16 @@
 //! `iced-x86` decodes and does most of the writing; here is where binutils goes another way: padding of
 //! mnemonics, prefixes that have no effect, comments of addresses, and the names of some instructions.
 
+mod att;
+mod intel;
+mod prefixes;
+
 use iced_x86::{
-    Code, Decoder, DecoderOptions, FlowControl, Formatter, GasFormatter, Instruction as Decoded,
-    IntelFormatter, MemorySizeOptions, Mnemonic, NumberBase, OpKind, Register,
+    Decoder, DecoderOptions, FlowControl, Formatter, GasFormatter, Instruction as Decoded, IntelFormatter,
+    MemorySizeOptions, Mnemonic, NumberBase, OpKind,
 };
+
+use prefixes::Prefixes;
 
 /// One instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,8 +108,8 @@ impl X86 {
         let (mnemonic, operands) = split(&written);
         let prefixes = Prefixes::of(bytes);
         let mut operands = match self.flavor {
-            Flavor::Att => att_operands(decoded, operands, prefixes.opcode),
-            Flavor::Intel => intel_operands(decoded, operands, prefixes.opcode),
+            Flavor::Att => att::operands(decoded, operands, prefixes.opcode),
+            Flavor::Intel => intel::operands(decoded, operands, prefixes.opcode),
         };
         let mut name = String::new();
         for prefix in prefixes.without_effect(decoded, &operands) {
@@ -113,11 +119,11 @@ impl X86 {
             }
         }
         name.push_str(&match self.flavor {
-            Flavor::Att => att_mnemonic(decoded, mnemonic),
-            Flavor::Intel => intel_mnemonic(decoded, mnemonic),
+            Flavor::Att => att::mnemonic(decoded, mnemonic),
+            Flavor::Intel => intel::mnemonic(decoded, mnemonic),
         });
         if operands.is_empty() && self.flavor == Flavor::Att {
-            operands = implied(decoded).to_owned();
+            operands = att::implied(decoded).to_owned();
         }
         if operands.is_empty() { name } else { format!("{name:<6} {operands}") }
     }
@@ -143,81 +149,6 @@ fn target(decoded: &Decoded) -> Option<u64> {
     let near =
         matches!(decoded.op0_kind(), OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64);
     (decoded.op_count() > 0 && near).then(|| decoded.near_branch_target())
-}
-
-/// In 64-bit code these have one size only, which binutils does not say.
-fn att_mnemonic(decoded: &Decoded, mnemonic: &str) -> String {
-    let bare = match decoded.mnemonic() {
-        Mnemonic::Call | Mnemonic::Jmp | Mnemonic::Push | Mnemonic::Pop => "q",
-        _ => "",
-    };
-    let far = matches!(decoded.flow_control(), FlowControl::IndirectBranch | FlowControl::IndirectCall)
-        && mnemonic.starts_with('l');
-    let cut = if far { "l" } else { bare };
-    match mnemonic.strip_suffix(cut) {
-        Some(rest) if !cut.is_empty() && rest != "cal" && !rest.is_empty() => rest.to_owned(),
-        _ => mnemonic.replace("repe ", "repz ").replace("repne ", "repnz "),
-    }
-}
-
-/// Strings of memory are told apart by the operands' sizes; numbers of 64 bits have a mnemonic of their own.
-fn intel_mnemonic(decoded: &Decoded, mnemonic: &str) -> String {
-    if decoded.op_count() > 1 && decoded.op_kind(1) == OpKind::Immediate64 {
-        return "movabs".to_owned();
-    }
-    let sized = is_string(decoded) && !matches!(decoded.mnemonic(), Mnemonic::Xlatb);
-    match mnemonic.strip_suffix(['b', 'w', 'd', 'q']) {
-        Some(bare) if sized => bare.to_owned(),
-        _ => mnemonic.replace("repe ", "repz ").replace("repne ", "repnz "),
-    }
-}
-
-fn intel_operands(decoded: &Decoded, operands: &str, opcode: Option<u8>) -> String {
-    let mut operands = operands.strip_prefix("far ").unwrap_or(operands).to_owned();
-    if is_string(decoded) {
-        operands = operands.replace("[rdi]", "es:[rdi]").replace("[edi]", "es:[edi]");
-        if decoded.segment_prefix() == Register::None {
-            operands = operands.replace("[rsi]", "ds:[rsi]").replace("[esi]", "ds:[esi]");
-        }
-        operands = operands.replace("es:es:", "es:").replace("ds:ds:", "ds:");
-    }
-    // An address alone has no brackets behind a segment.
-    if let Some((before, rest)) = operands.split_once(":[0x")
-        && let Some((address, behind)) = rest.split_once(']')
-        && address.bytes().all(|byte| byte.is_ascii_hexdigit())
-    {
-        operands = format!("{before}:0x{address}{behind}");
-    }
-    if let Some((before, rest)) = operands.split_once(" [0x")
-        && let Some((address, behind)) = rest.split_once(']')
-    {
-        operands = format!("{before} ds:0x{address}{behind}");
-    }
-    let register = |operand: u32| format!("{:?}", decoded.op_register(operand)).to_lowercase();
-    match decoded.mnemonic() {
-        Mnemonic::Stosb | Mnemonic::Stosw | Mnemonic::Stosd | Mnemonic::Stosq => {
-            return format!("{operands},{}", register(1));
-        }
-        Mnemonic::Lodsb
-        | Mnemonic::Lodsw
-        | Mnemonic::Lodsd
-        | Mnemonic::Lodsq
-        | Mnemonic::Scasb
-        | Mnemonic::Scasw
-        | Mnemonic::Scasd
-        | Mnemonic::Scasq => return format!("{},{operands}", register(0)),
-        Mnemonic::Imul if matches!(opcode, Some(0x69 | 0x6b)) && operands.matches(',').count() == 1 => {
-            return format!("{},{operands}", register(0));
-        }
-        _ => {}
-    }
-    if is_shift(decoded)
-        && matches!(opcode, Some(0xd0 | 0xd1))
-        && let Some(bare) = operands.strip_suffix(",0x1")
-    {
-        return format!("{bare},1");
-    }
-    operands
 }
 
 /// It takes memory by rsi or rdi, whose segments are written.
@@ -247,101 +178,6 @@ fn is_shift(decoded: &Decoded) -> bool {
             | Mnemonic::Rcl
             | Mnemonic::Rcr
     )
-}
-
-fn att_operands(decoded: &Decoded, operands: &str, opcode: Option<u8>) -> String {
-    // Without an index the scale is shown all the same.
-    let mut operands = operands.replace(",)", ")");
-    if is_string(decoded) {
-        operands = operands.replace("(%rdi)", "%es:(%rdi)").replace("(%edi)", "%es:(%edi)");
-        if decoded.segment_prefix() == Register::None {
-            operands = operands.replace("(%rsi)", "%ds:(%rsi)").replace("(%esi)", "%ds:(%esi)");
-        }
-        operands = operands.replace("%es:%es:", "%es:").replace("%ds:%ds:", "%ds:");
-    }
-    match decoded.mnemonic() {
-        Mnemonic::In
-        | Mnemonic::Out
-        | Mnemonic::Insb
-        | Mnemonic::Insd
-        | Mnemonic::Insw
-        | Mnemonic::Outsb
-        | Mnemonic::Outsd
-        | Mnemonic::Outsw => operands.replace("%dx", "(%dx)"),
-        _ if is_shift(decoded) && matches!(opcode, Some(0xd0 | 0xd1)) => {
-            operands.strip_prefix("$0x1,").map_or(operands.clone(), str::to_owned)
-        }
-        // Written with both registers, even when they are one.
-        Mnemonic::Imul if matches!(opcode, Some(0x69 | 0x6b)) && operands.matches(',').count() == 1 => {
-            let register = operands.rsplit(',').next().unwrap_or_default().to_owned();
-            format!("{operands},{register}")
-        }
-        _ => operands,
-    }
-}
-
-/// Operands that binutils writes although the instruction has no other.
-fn implied(decoded: &Decoded) -> &'static str {
-    match decoded.code() {
-        Code::Monitorq => "%rax,%ecx,%edx",
-        Code::Monitord => "%eax,%ecx,%edx",
-        Code::Mwait => "%eax,%ecx",
-        Code::Monitorxq => "%rax,%ecx,%edx",
-        Code::Mwaitx => "%eax,%ecx,%ebx",
-        _ => "",
-    }
-}
-
-/// The prefixes of an instruction, as they lie before its opcode.
-struct Prefixes<'b> {
-    bytes: &'b [u8],
-    /// The first byte of the opcode; none for VEX and such, and where it is of two bytes.
-    opcode: Option<u8>,
-    wide: bool,
-}
-
-impl<'b> Prefixes<'b> {
-    fn of(bytes: &'b [u8]) -> Self {
-        let legacy = |byte: &u8| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
-        let end = bytes.iter().take_while(|byte| legacy(byte)).count();
-        let (bytes, rest) = bytes.split_at(end);
-        let rex = rest.first().filter(|byte| (0x40..0x50).contains(*byte));
-        let opcode = rest.get(usize::from(rex.is_some())).copied();
-        Self { bytes, opcode, wide: rex.is_some_and(|rex| rex & 8 != 0) }
-    }
-
-    /// Those that change nothing, by binutils' names, in their order.
-    fn without_effect(&self, decoded: &Decoded, operands: &str) -> Vec<&'static str> {
-        let branch = target(decoded).is_some();
-        let mut sizes = self.bytes.iter().filter(|byte| **byte == 0x66).count();
-        let vex = matches!(self.opcode, Some(0xc4 | 0xc5 | 0x62));
-        let used = !(vex || branch || self.wide && self.opcode != Some(0x0f));
-        let mut found = Vec::new();
-        for byte in self.bytes {
-            let name = match byte {
-                0x26 => "es",
-                0x2e => "cs",
-                0x36 => "ss",
-                0x3e if is_indirect(decoded) => "notrack",
-                0x3e => "ds",
-                0x64 if !operands.contains("fs:") => "fs",
-                0x65 if !operands.contains("gs:") => "gs",
-                0x66 => {
-                    sizes -= 1;
-                    if sizes == 0 && used {
-                        continue;
-                    }
-                    "data16"
-                }
-                0xf0 => "lock",
-                0xf2 if target(decoded).is_some() || is_indirect(decoded) => "bnd",
-                0xf3 if matches!(decoded.flow_control(), FlowControl::Return) => "repz",
-                _ => continue,
-            };
-            found.push(name);
-        }
-        found
-    }
 }
 
 fn is_indirect(decoded: &Decoded) -> bool {
