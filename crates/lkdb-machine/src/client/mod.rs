@@ -1,24 +1,28 @@
 //! A front end's hold on a machine: starting one, finding one, and each thing a supervisor serves.
 
+mod lease;
+mod watch;
+
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lkdb_base::PhysAddr;
 use lkdb_map::{Piece, Ram};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::Value;
 
-use crate::control::{self, KEEP, RamPiece, Reply, Request, RunState, Status};
+use crate::control::{self, RamPiece, Reply, Request, Status};
 use crate::spec::MachineSpec;
 use crate::state::{Claim, StateDir, StateRoot};
 use crate::{Error, Result, supervisor};
+pub use lease::StubLease;
+pub use watch::Watch;
 
 /// A supervisor answers at once; only `Stop` and `Qmp` wait for QEMU.
 const ANSWER_WITHIN: Duration = Duration::from_secs(40);
@@ -29,23 +33,8 @@ pub struct Machine {
     dir: StateDir,
 }
 
-/// The statuses of a machine, as they change.
-#[derive(Debug)]
-pub struct Watch {
-    lines: BufReader<UnixStream>,
-    partial: Vec<u8>,
-    dir: StateDir,
-}
-
 /// The guest's console: what is read comes from the guest, what is written is typed.
 pub type Console = UnixStream;
-
-/// The gdb stub, for as long as this lives.
-#[derive(Debug)]
-pub struct StubLease {
-    stub: Option<OwnedFd>,
-    control: UnixStream,
-}
 
 impl Machine {
     /// Starts the machine that `spec` describes under the name that was claimed. `program` is lkdb, which
@@ -150,7 +139,7 @@ impl Machine {
     /// When its supervisor does not answer.
     pub fn watch(&self, hold: bool) -> Result<Watch> {
         let (lines, _) = self.ask(&Request::Watch { hold })?;
-        Ok(Watch { lines, partial: Vec::new(), dir: self.dir.clone() })
+        Ok(Watch::new(lines, self.dir.clone()))
     }
 
     /// Its console; see [`control::Request::Console`].
@@ -319,129 +308,5 @@ impl Machine {
 
     fn nonsense(&self, what: String) -> Error {
         Error::Supervisor { name: self.name().to_owned(), what }
-    }
-}
-
-impl Watch {
-    /// Waits for the next status, at most until `deadline`. `None`: the deadline came first.
-    ///
-    /// # Errors
-    /// When the supervisor goes away without having said that the machine ended.
-    pub fn next(&mut self, deadline: Option<Instant>) -> Result<Option<Status>> {
-        loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Ok(None);
-            }
-            let timeout = self.lines.get_ref().set_read_timeout(left);
-            match timeout.and_then(|()| self.lines.read_until(b'\n', &mut self.partial)) {
-                Ok(0) => return Err(self.gone("is gone".to_owned())),
-                Ok(_) => {
-                    let line = std::mem::take(&mut self.partial);
-                    return serde_json::from_slice(&line)
-                        .map(Some)
-                        .map_err(|error| self.gone(format!("answers nonsense: {error}")));
-                }
-                Err(error)
-                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                Err(error) => return Err(self.gone(error.to_string())),
-            }
-        }
-    }
-
-    /// The latest status of those that have come, if any has, without waiting.
-    ///
-    /// # Errors
-    /// As [`Watch::next`].
-    pub fn latest(&mut self) -> Result<Option<Status>> {
-        let mut latest = None;
-        loop {
-            let ready = !self.lines.buffer().is_empty() || readable(self.lines.get_ref());
-            let status = if ready { self.next(Some(Instant::now() + ANSWER_WITHIN))? } else { None };
-            match status {
-                Some(status) => latest = Some(status),
-                None => return Ok(latest),
-            }
-        }
-    }
-
-    /// Waits until QEMU has ended and the machine's name is free again.
-    ///
-    /// # Errors
-    /// As [`Watch::next`].
-    pub fn until_ended(&mut self) -> Result<Status> {
-        loop {
-            if let Some(status) = self.next(None)?
-                && matches!(status.state, RunState::Ended(_))
-            {
-                self.dir.wait_until_free();
-                return Ok(status);
-            }
-        }
-    }
-
-    /// Gives up the hold: the machine goes on without this watch.
-    ///
-    /// # Errors
-    /// When the supervisor is gone.
-    pub fn release(self) -> io::Result<()> {
-        self.lines.get_ref().write_all(&[KEEP])
-    }
-
-    fn gone(&self, what: String) -> Error {
-        Error::Supervisor { name: self.dir.name().to_owned(), what }
-    }
-}
-
-/// Whether something can be read now.
-fn readable(stream: &UnixStream) -> bool {
-    let mut fds = [PollFd::new(stream, PollFlags::IN)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut fds, Some(&now)).is_ok_and(|count| count > 0)
-}
-
-impl AsFd for Watch {
-    /// To wait for the next status together with other things. Only [`Watch::next`] and [`Watch::latest`] may
-    /// read from it.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.lines.get_ref().as_fd()
-    }
-}
-
-impl StubLease {
-    /// A stub that was lent, for as long as `control` is open.
-    pub(crate) fn new(stub: OwnedFd, control: UnixStream) -> Self {
-        Self { stub: Some(stub), control }
-    }
-
-    /// The connection to the stub.
-    #[must_use]
-    pub fn take(&mut self) -> Option<OwnedFd> {
-        self.stub.take()
-    }
-
-    /// Ends the lease and leaves the guest as it is: stopped, for the next client to take over.
-    ///
-    /// # Errors
-    /// When the supervisor is gone.
-    pub fn end_keeping_stopped(mut self) -> io::Result<()> {
-        drop(self.stub.take());
-        self.control.write_all(&[KEEP])?;
-        self.wait_for_end()
-    }
-
-    /// Ends the lease; every breakpoint goes and the guest runs when this returns.
-    ///
-    /// # Errors
-    /// When the supervisor is gone.
-    pub fn end(mut self) -> io::Result<()> {
-        drop(self.stub.take());
-        self.wait_for_end()
-    }
-
-    fn wait_for_end(&mut self) -> io::Result<()> {
-        self.control.shutdown(std::net::Shutdown::Write)?;
-        while self.control.read(&mut [0; 64])? > 0 {}
-        Ok(())
     }
 }
