@@ -19,6 +19,7 @@ mod kconfig;
 mod kernel_set;
 mod make;
 mod progress;
+mod release;
 #[cfg(test)]
 mod robust;
 mod run;

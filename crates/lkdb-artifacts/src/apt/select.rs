@@ -7,7 +7,7 @@
 use lkdb_base::Arch;
 
 use crate::apt::stanza::Stanza;
-use crate::cache::{flavour, flavour_matches};
+use crate::release::{flavour, flavour_matches};
 use crate::{Error, Result, version};
 
 /// The prefix of all of them.

@@ -13,6 +13,8 @@
 //! ```
 //! Every folder is made under a name that starts with a dot and renamed when it is whole.
 
+mod remove;
+
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,7 +25,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::debuginfod::Artifact;
 use crate::kernel_set::existing;
+use crate::release::release_matches;
 use crate::{Error, KernelSet, Progress, Result, elf, source, version};
+use remove::disk_usage;
 
 const META: &str = "meta.json";
 
@@ -139,54 +143,6 @@ impl Cache {
         })
     }
 
-    /// Bytes on disk of one kernel, its source tree left out.
-    #[must_use]
-    pub fn size(&self, set: &KernelSet) -> u64 {
-        disk_usage(&self.kernel_dir(&set.release))
-    }
-
-    /// Removes one kernel, and its source tree when no other kernel uses it; or the files got by a build
-    /// ID. Returns the bytes freed.
-    ///
-    /// # Errors
-    /// When there is no such kernel, or files can't be removed.
-    pub fn remove(&self, name: &str, progress: &mut dyn Progress) -> Result<u64> {
-        let _lock = self.lock(progress)?;
-        let have = self.removable();
-        if !have.iter().any(|other| other == name) {
-            let have = if have.is_empty() {
-                "there is none".into()
-            } else {
-                format!("there is {}", have.join(", "))
-            };
-            return Err(Error::NoKernel(format!("no fetched kernel is called `{name}`: {have}")));
-        }
-        let parents = [self.kernels_dir(), self.build_ids_dir()];
-        let Some(parent) = parents.iter().find(|parent| parent.join(name).is_dir()) else { return Ok(0) };
-        let dir = parent.join(name);
-        let freed = disk_usage(&dir);
-        // First out of sight, so that an interrupt leaves no half kernel behind.
-        let doomed = parent.join(format!(".{name}.removed"));
-        fs::rename(&dir, &doomed).map_err(Error::io("rename", &dir))?;
-        for parent in &parents {
-            sweep(parent)?;
-        }
-        Ok(freed + self.remove_unused_sources()?)
-    }
-
-    fn remove_unused_sources(&self) -> Result<u64> {
-        sweep(&self.sources_dir())?;
-        let used: Vec<PathBuf> = self.metas().into_iter().filter_map(|meta| meta.source).collect();
-        let mut freed = 0;
-        for dir in folders(&self.sources_dir()) {
-            if !used.iter().any(|used| self.root.join(used) == dir) {
-                freed += disk_usage(&dir);
-                fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
-            }
-        }
-        Ok(freed)
-    }
-
     /// Whether a path lies among the source trees that fetched kernels share.
     #[must_use]
     pub fn shares(&self, path: &Path) -> bool {
@@ -231,14 +187,6 @@ impl Cache {
             Some((id, file, disk_usage(&dir)))
         });
         files.collect()
-    }
-
-    /// Everything [`Cache::remove`] can remove: releases, unfinished ones too, and build IDs.
-    #[must_use]
-    pub fn removable(&self) -> Vec<String> {
-        let dirs = [self.kernels_dir(), self.build_ids_dir()].map(|dir| folders(&dir));
-        let names = dirs.iter().flatten().filter_map(|dir| dir.file_name()?.to_str());
-        names.map(str::to_owned).collect()
     }
 
     fn build_ids_dir(&self) -> PathBuf {
@@ -349,40 +297,6 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Whether `name` means `release`: its beginning up to a dot, dash or plus, or its flavour.
-pub(crate) fn release_matches(release: &str, name: &str) -> bool {
-    let begins =
-        release.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '+']));
-    begins || flavour_matches(release, name)
-}
-
-/// Whether `name` is the flavour of `release`: `cloud` and `cloud-amd64` of `6.1.0-56-cloud-amd64`.
-pub(crate) fn flavour_matches(release: &str, name: &str) -> bool {
-    let flavour = flavour(release);
-    flavour == name || flavour.strip_prefix(name).is_some_and(|rest| rest.starts_with('-') && rest.len() > 1)
-}
-
-/// The part of a release behind its numbers: `cloud-amd64`.
-pub(crate) fn flavour(release: &str) -> &str {
-    let mut rest = release;
-    while rest.starts_with(|c: char| c.is_ascii_digit()) {
-        match rest.split_once('-') {
-            Some((_, tail)) => rest = tail,
-            None => return "",
-        }
-    }
-    rest
-}
-
-/// Removes what interrupted work left behind. Only under the lock: nobody is at work on it then.
-fn sweep(dir: &Path) -> Result<()> {
-    let Ok(entries) = fs::read_dir(dir) else { return Ok(()) };
-    for path in entries.flatten().map(|entry| entry.path()).filter(|path| hidden(path)) {
-        fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
-    }
-    Ok(())
-}
-
 /// Folders in a folder, unfinished ones (whose names start with a dot) left out.
 fn folders(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
@@ -392,17 +306,6 @@ fn folders(dir: &Path) -> Vec<PathBuf> {
 
 fn hidden(path: &Path) -> bool {
     path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."))
-}
-
-/// Bytes on disk under a folder, links not followed.
-fn disk_usage(dir: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt as _;
-    let Ok(entries) = fs::read_dir(dir) else { return 0 };
-    let sizes = entries.flatten().filter_map(|entry| {
-        let meta = entry.metadata().ok()?;
-        Some(if meta.is_dir() { disk_usage(&entry.path()) } else { meta.blocks() * 512 })
-    });
-    sizes.sum()
 }
 
 #[cfg(test)]
