@@ -4,6 +4,8 @@
 //! renamed, and entered in `meta.json` before the next begins: an interrupt loses at most the part
 //! being unpacked, and the same command goes on from there.
 
+mod plan;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,13 +13,13 @@ use lkdb_base::{Arch, BuildId};
 use serde::Serialize;
 
 use crate::apt::Apt;
-use crate::apt::select;
 use crate::apt::stanza::Stanza;
 use crate::cache::Meta;
 use crate::debuginfod::{Artifact, Servers};
 use crate::kernel_set::existing;
 use crate::unpack::{self, Partial};
 use crate::{Cache, Error, KernelSet, Progress, Result, build, disk, elf, headers, source, tools};
+use plan::Plan;
 
 /// A source package holds its tree compressed: this many times its size when unpacked (measured 9.5).
 const SOURCE_GROWS: u64 = 11;
@@ -50,17 +52,6 @@ pub struct FetchReport {
     pub left_out: Vec<String>,
 }
 
-/// The packages of one kernel.
-struct Plan {
-    release: String,
-    image: Stanza,
-    companions: Vec<Stanza>,
-    debug: Option<Stanza>,
-    headers: Vec<Stanza>,
-    source: Option<Stanza>,
-    left_out: Vec<String>,
-}
-
 /// Fetches what is missing of a kernel. Only apt is spoken; see [`Error::NoProvider`] for what hosts
 /// without it are told.
 ///
@@ -70,7 +61,7 @@ pub fn fetch(cache: &Cache, options: &FetchOptions, progress: &mut dyn Progress)
     provider()?;
     let _lock = cache.lock(progress)?;
     let mut apt = Apt::open(cache.root(), options.arch)?;
-    let plan = plan_with_fresh_lists(&mut apt, options, progress)?;
+    let plan = plan::with_fresh_lists(&mut apt, options, progress)?;
     for note in &plan.left_out {
         progress.note(note);
     }
@@ -109,77 +100,6 @@ fn provider() -> Result<()> {
     } else {
         format!("lkdb fetches kernels through apt, and this host has none: {by_hand}")
     }))
-}
-
-/// Plans by the lists as they are when they are fresh; when nothing fits, by fetched ones.
-fn plan_with_fresh_lists(apt: &mut Apt, options: &FetchOptions, progress: &mut dyn Progress) -> Result<Plan> {
-    let stale = options.update || apt.stale();
-    if stale {
-        apt.update(progress)?;
-    }
-    let planned = match plan(apt, options, progress) {
-        Err(Error::NoKernel(_)) if !stale => {
-            apt.update(progress)?;
-            plan(apt, options, progress)
-        }
-        other => other,
-    };
-    planned.map_err(|error| match (error, apt.complaint()) {
-        (Error::NoKernel(text), Some(complaint)) => Error::NoKernel(format!("{text} ({complaint})")),
-        (error, _) => error,
-    })
-}
-
-fn plan(apt: &Apt, options: &FetchOptions, progress: &mut dyn Progress) -> Result<Plan> {
-    let mut names = apt.names(select::IMAGE, progress)?;
-    names.retain(|name| !name.ends_with("-dbg") && !name.ends_with("-dbgsym"));
-    let images = apt.show(&names, progress)?;
-    let release = select::choose(&options.wanted, &images, options.arch)?;
-    let image = select::image(&release, &images)
-        .ok_or_else(|| Error::NoKernel(format!("{release} has no image package")))?
-        .clone();
-    let (debug_names, source_names) = (select::debug_names(&release), select::source_names(&release));
-    let headers_name = format!("linux-headers-{release}");
-    let companion_names = select::companions(&release, &image);
-    let mut names: Vec<String> =
-        [&debug_names, &source_names, &companion_names].into_iter().flatten().cloned().collect();
-    names.push(headers_name.clone());
-    let packages = apt.show(&names, progress)?;
-    let mut left_out = Vec::new();
-    let mut pick = |wanted: bool, what: &str, names: &[String]| {
-        if !wanted {
-            return None;
-        }
-        let found = select::of_same_version(what, names, &image.version, &packages);
-        found.map_err(|why| left_out.push(why)).ok().cloned()
-    };
-    let debug = pick(options.debug, "debug file", &debug_names);
-    let source = pick(options.source, "source", &source_names);
-    let headers = pick(options.headers, "headers", &[headers_name]);
-    let companions =
-        companion_names.iter().filter_map(|name| pick(true, "modules", std::slice::from_ref(name)));
-    let companions = companions.collect();
-    let headers = match headers {
-        Some(package) => with_needed(apt, package, progress)?,
-        None => Vec::new(),
-    };
-    Ok(Plan { release, image, companions, debug, headers, source, left_out })
-}
-
-/// A headers package and those it leans on.
-fn with_needed(apt: &Apt, package: Stanza, progress: &mut dyn Progress) -> Result<Vec<Stanza>> {
-    let names = select::headers_needed(&package);
-    let packages = apt.show(&names, progress)?;
-    let mut all = Vec::new();
-    for name in &names {
-        let same = packages.iter().find(|other| other.name == *name && other.version == package.version);
-        let found = same.or_else(|| select::newest(name, &packages));
-        all.push(found.cloned().ok_or_else(|| {
-            Error::Unfit(format!("{} needs {name}, which apt's sources do not have", package.name))
-        })?);
-    }
-    all.push(package);
-    Ok(all)
 }
 
 /// The kernel's description so far: what the cache has of it, when it is of the same version.
