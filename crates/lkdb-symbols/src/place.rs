@@ -19,6 +19,8 @@ pub enum Place {
     Memory(RuntimeAddr),
     /// In a register of the frame it was asked for: its low bytes.
     Register(DwarfRegister),
+    /// In a register in which nothing has been put yet (`DW_OP_GNU_uninit`).
+    Unset(DwarfRegister),
     /// Nowhere: these bytes are the value (`DW_OP_stack_value`, `DW_OP_implicit_value`, constants).
     Literal(Rc<[u8]>),
     /// The variable is a pointer that was optimised away, but what it points to is known

@@ -74,7 +74,7 @@ impl Value {
     /// A value at a place.
     #[must_use]
     pub fn at(ty: TypeId, place: Place) -> Self {
-        Self::within(ty, place, 0)
+        Self { ty, place, offset: 0, bits: None, name: None }
     }
 
     /// A value in memory.
@@ -89,9 +89,11 @@ impl Value {
         match place {
             Place::Memory(address) => {
                 let address = RuntimeAddr(address.0.wrapping_add(offset));
-                Self { ty, place: Place::Memory(address), offset: 0, bits: None, name: None }
+                Self::at(ty, Place::Memory(address))
             }
-            place => Self { ty, place, offset, bits: None, name: None },
+            // What is said of the whole, once.
+            Place::Unset(register) => Self { offset, ..Self::at(ty, Place::Register(register)) },
+            place => Self { offset, ..Self::at(ty, place) },
         }
     }
 
@@ -219,7 +221,7 @@ fn fetch(
             }
             Contents { bytes: bytes.into(), gaps: Vec::new(), address: Some(address) }
         }
-        Place::Register(register) => match context.register(*register) {
+        Place::Register(register) | Place::Unset(register) => match context.register(*register) {
             Ok(bytes) => part(&bytes),
             Err(why) => gone(Some(why)),
         },

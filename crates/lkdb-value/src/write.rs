@@ -87,7 +87,7 @@ impl Plan<'_> {
                 copy_bits(part.bytes, part.first, &mut bytes, at % 8, part.count);
                 self.writes.push(Write::Memory(address, bytes));
             }
-            Place::Register(register) => {
+            Place::Register(register) | Place::Unset(register) => {
                 let old = self.context.register(*register).map_err(Error::Gone)?;
                 let end = usize::try_from(at / 8).unwrap_or(usize::MAX).saturating_add(length);
                 if end > old.len() {

@@ -46,11 +46,12 @@ impl<'d> Machine<'_, '_, 'd> {
         if self.expression.bytes.is_empty() {
             return Err(Gone::OptimizedOut);
         }
-        // A register that the compiler says is not set yet (DW_OP_GNU_uninit): gdb shows it all the same.
-        let bytes = match self.expression.bytes {
-            [register @ DW_OP_REG0..=DW_OP_REG31, DW_OP_GNU_UNINIT] => std::slice::from_ref(register),
-            bytes => bytes,
-        };
+        if let [register @ DW_OP_REG0..=DW_OP_REG31, DW_OP_GNU_UNINIT] = self.expression.bytes {
+            let register = DwarfRegister(u16::from(register - DW_OP_REG0));
+            self.frame()?.register(register)?;
+            return Ok(Place::Unset(register));
+        }
+        let bytes = self.expression.bytes;
         let bytes = EndianSlice::new(bytes, LittleEndian);
         let mut evaluation = gimli::Expression(bytes).evaluation(self.expression.encoding);
         evaluation.set_max_iterations(MOST_OPERATIONS);
@@ -183,7 +184,7 @@ impl<'d> Machine<'_, '_, 'd> {
         let base = dwarf.frame_base(&function).map_err(damaged)?;
         match self.scene.place_within(self.object, &base, None, self.depth.deeper()?)? {
             Place::Memory(address) => Ok(address.0),
-            Place::Register(register) => self.frame()?.register(register),
+            Place::Register(register) | Place::Unset(register) => self.frame()?.register(register),
             Place::Literal(bytes) => Ok(super::little_endian(&bytes)),
             _ => Err(describe("a frame base that is no address")),
         }

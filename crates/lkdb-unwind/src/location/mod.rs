@@ -86,7 +86,7 @@ impl<'s, 'd> Scene<'s, 'd> {
             // Such expressions compute values; what looks like an address is one.
             Place::Memory(address) => Ok(address.0),
             Place::Literal(bytes) => Ok(little_endian(&bytes)),
-            Place::Register(register) => {
+            Place::Register(register) | Place::Unset(register) => {
                 let frame = self.frames.first().ok_or(Gone::NoFrame)?;
                 frame.register(register)
             }

@@ -57,6 +57,7 @@ fn number(value: u64) -> Place {
 #[test]
 fn places_and_values() {
     assert_eq!(in_frame(&[0x53]), Place::Register(DwarfRegister(3)));
+    assert_eq!(in_frame(&[0x53, 0xf0]), Place::Unset(DwarfRegister(3)), "GNU_uninit");
     assert_eq!(in_frame(&[0x73, 8]), Place::Memory(RuntimeAddr(0x1008)), "breg3 + 8");
     assert_eq!(in_frame(&[0x92, 3, 0x78]), Place::Memory(RuntimeAddr(0xff8)), "bregx 3 - 8");
     assert_eq!(in_frame(&[0x9c]), Place::Memory(RuntimeAddr(0x7010)), "call_frame_cfa");

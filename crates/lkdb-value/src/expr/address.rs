@@ -29,10 +29,10 @@ impl Evaluator<'_> {
     pub(super) fn address_of_named(&self, value: &Value, name: &str) -> Result<Value, Error> {
         match &value.place {
             Place::Gone(Gone::NoSymbol(_)) => self.address_of(value),
-            Place::Literal(_) | Place::Register(_) if self.dry() => {
+            Place::Literal(_) | Place::Register(_) | Place::Unset(_) if self.dry() => {
                 refuse("Attempt to take address of register or constant.")
             }
-            Place::Register(number) if !self.dry() => {
+            Place::Register(number) | Place::Unset(number) if !self.dry() => {
                 let register = self.context.register_name(*number).unwrap_or_default();
                 refuse(format!(
                     "Address requested for identifier \"{name}\" which is in register ${register}"

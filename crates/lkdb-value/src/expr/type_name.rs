@@ -9,7 +9,7 @@ use super::lexer::Token;
 use super::parser::Parser;
 use crate::context::Error;
 
-const KEYWORDS: [&str; 24] = [
+const KEYWORDS: [&str; 23] = [
     "struct",
     "union",
     "enum",
@@ -31,7 +31,6 @@ const KEYWORDS: [&str; 24] = [
     "typeof",
     "__typeof__",
     "__typeof",
-    "class",
     "__const",
     "__volatile__",
 ];
@@ -168,7 +167,7 @@ impl Parser<'_> {
     /// A type that is named, not one of C's own words.
     fn specified(&mut self, name: &Rc<str>) -> Result<TypeName, Error> {
         let kind = match &**name {
-            "struct" | "class" => "struct",
+            "struct" => "struct",
             "union" => "union",
             "enum" => "enum",
             "typeof" | "__typeof__" | "__typeof" => {

@@ -70,7 +70,7 @@ fn print_at(
     let bits = value.bits.map(|bits| Bits { first: 0, count: bits.count });
     let node = Node { ty: value.ty, offset: 0, bits };
     if outermost {
-        printer.outermost(node, &bare)?;
+        printer.outermost(node, &bare, matches!(value.place, Place::Unset(_)))?;
     } else {
         printer.node(node, 0)?;
     }
@@ -124,14 +124,18 @@ pub(super) struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    /// Pointers say their types here, and nowhere deeper.
-    fn outermost(&mut self, node: Node, bare: &Type) -> Result<(), Error> {
+    /// Pointers say their types here, and what is `unset` that it is, and nowhere deeper.
+    fn outermost(&mut self, node: Node, bare: &Type, unset: bool) -> Result<(), Error> {
+        let plain = matches!(self.format, None | Some(Letter::Text));
         if let Type::Pointer { .. } = bare
-            && matches!(self.format, None | Some(Letter::Text))
+            && plain
             && !self.is_plain_string(node.ty)?
         {
             let name = crate::type_text(self.context, node.ty);
             _ = write!(self.out, "({name}) ");
+        }
+        if unset && (plain || matches!(bare, Type::Composite(_) | Type::Array { .. })) {
+            self.out.push_str(" [uninitialized] ");
         }
         self.node(node, 0)
     }

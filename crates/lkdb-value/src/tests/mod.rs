@@ -255,6 +255,8 @@ impl World {
         let nothing = self.make(composite(CompositeKind::Struct, "nothing", 0, Vec::new()));
         let places = [
             ("in_register", long, register.clone()),
+            ("class", long, Place::Unset(DwarfRegister(5))),
+            ("unset", inner, Place::Unset(DwarfRegister(5))),
             ("clobbered", long, Place::Register(DwarfRegister(9))),
             ("gone", inner, gone.clone()),
             ("nothing_gone", nothing, gone.clone()),

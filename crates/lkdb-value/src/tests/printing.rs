@@ -48,6 +48,12 @@ fn structs_arrays_and_strings() {
         ("nothing_gone", "<optimized out>"),
         ("pieces", "{x = 7, y = <optimized out>}"),
         ("clobbered", "<optimized out>"),
+        // No word of C's.
+        ("class", " [uninitialized] 7"),
+        ("/x class", "0x7"),
+        ("class + 1", "8"),
+        ("/x unset", " [uninitialized] {x = 0x7, y = 0x0}"),
+        ("unset.x", "7"),
         ("implicit", "(struct in *) <synthetic pointer>"),
         ("implicit + 1", "(struct in *) <synthetic pointer>"),
     ]);
