@@ -6,7 +6,7 @@ use lkdb_session::Session;
 use lkdb_symbols::index::{Entry, Group as FileGroup, Index, Kind, Pattern};
 use lkdb_symbols::names::Kinds;
 use lkdb_symbols::types::Type;
-use lkdb_symbols::{Object, Symbol as ElfSymbol, SymbolKind, TypeId, TypeSource as _};
+use lkdb_symbols::{Object, Section, Symbol as ElfSymbol, SymbolKind, TypeId, TypeSource as _};
 use lkdb_value::declare::{declare_spelled, type_name};
 use serde::Serialize;
 
@@ -278,10 +278,13 @@ fn without_debug_info(
     let sections: Vec<_> = object.elf.sections().collect();
     let section =
         |symbol: &ElfSymbol<'_>| sections.iter().find(|section| Some(section.index) == symbol.section);
+    // Data is data in a section that may be executed, too (.data of 7.2 has the flag).
+    let is_code = |symbol: &ElfSymbol<'_>, section: &Section<'_>| {
+        section.executable && symbol.kind != SymbolKind::Object
+    };
     let wanted = |symbol: &&ElfSymbol<'_>| {
         question.matches(symbol.name)
-            && section(symbol).is_some_and(|section| section.allocated && section.executable == code)
-            && (!code || symbol.kind != SymbolKind::Object)
+            && section(symbol).is_some_and(|section| section.allocated && is_code(symbol, section) == code)
             && unknown(symbol)
     };
     let runs = |symbol: &ElfSymbol<'_>| object.runtime(symbol.address).map_or(symbol.address.0, |at| at.0);

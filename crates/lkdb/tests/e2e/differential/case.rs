@@ -14,6 +14,8 @@ pub(crate) struct Case<'a> {
     pub(crate) question: &'a Question,
     pub(crate) gdb: &'a str,
     pub(crate) lkdb: &'a str,
+    /// The question before it.
+    pub(crate) before: &'a str,
     /// lkdb's answers to all questions.
     pub(crate) ours: &'a HashMap<&'a str, &'a str>,
     pub(crate) fresh: Fresh<'a>,

@@ -44,10 +44,13 @@ impl Names {
     }
 
     fn read_symbols(&mut self, file: &Path) {
-        let output = Command::new("nm").args(["-S", "--defined-only"]).arg(file).output().unwrap();
+        let mut nm = Command::new("nm");
+        let output = nm.args(["--format=sysv", "--defined-only"]).arg(file).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         for line in text.lines() {
-            let [address, size, kind, name] = line.split(' ').collect::<Vec<_>>()[..] else { continue };
+            // `do_one  |ffffffff81000000|   T  |              FUNC|0000000000000100|     |.text`
+            let columns: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [name, address, kind, ty, size, ..] = columns[..] else { continue };
             let (Ok(address), Ok(size)) = (u64::from_str_radix(address, 16), u64::from_str_radix(size, 16))
             else {
                 continue;
@@ -60,6 +63,8 @@ impl Names {
                 // Room for a patch before each function, of newer kernels: as many as there are functions.
                 _ if name.starts_with("__pfx_") && !self.functions.len().is_multiple_of(PADDING) => {}
                 // At the first addresses of a relocatable file gdb reads its notes, which lie at 0 as well.
+                // In a section with the flag of code there may be data.
+                "T" | "t" if ty == "OBJECT" => self.objects.push(symbol),
                 "T" | "t" | "W" if address >= 0x100 => self.functions.push(symbol),
                 "T" | "t" | "W" => {}
                 "A" | "a" | "U" => {}

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::ada::is_ada_of;
 use super::case::Case;
 
 /// A class of allowed differences.
@@ -29,6 +30,8 @@ pub(crate) const RULES: &[Rule] = &[
     NAMESAKES,
     ARRAYS,
     NO_CODE,
+    DATA_AS_CODE,
+    DECLARED_AS_DATA,
 ];
 
 const SILENCE: Rule = Rule {
@@ -111,7 +114,10 @@ const DECLARATIONS: Rule = Rule {
         tell of that one's `extern` line, with any code of that number, or of nothing. lkdb tells of \
         definitions, whose lines are those of gdb's own symbols",
     allows: |case| {
-        let name = case.name();
+        let name = match case.question.row {
+            "info source" => case.before.strip_prefix("list ").unwrap_or_default(),
+            _ => case.name(),
+        };
         let Some(ours) = case.other(&format!("info line {name}")) else { return false };
         let mut lines: Vec<&str> = ours.lines().collect();
         lines.sort_by_key(|line| place_of(line));
@@ -133,6 +139,62 @@ const DECLARATIONS: Rule = Rule {
         match case.question.row {
             "info line" => true,
             "list" => listed(case, name, &places) == case.lkdb,
+            "info source" => {
+                let last = places.last().map(|(file, _)| format!("Current source file is {file}"));
+                case.lkdb.lines().next().map(str::to_owned) == last
+            }
+            _ => false,
+        }
+    },
+};
+
+const DATA_AS_CODE: Rule = Rule {
+    name: "data in a section with the flag of code",
+    reason: "of a symbol without debug info gdb asks the section alone whether it is a function; the .data of newer kernels \
+        may be executed by its flags. lkdb asks the symbol, which says that it is data",
+    allows: |case| {
+        let behind = |text: &str| {
+            let (before, behind) = text.split_once("\n\nNon-debugging symbols:\n").unwrap_or((text, ""));
+            (before.to_owned(), behind.lines().map(str::to_owned).collect::<BTreeSet<_>>())
+        };
+        let ((gdb_debug, gdb), (our_debug, ours)) = (behind(case.gdb), behind(case.lkdb));
+        let more = match case.question.row {
+            "info functions" => gdb.difference(&ours),
+            "info variables" => ours.difference(&gdb),
+            _ => return false,
+        };
+        let fewer = gdb.symmetric_difference(&ours).count() - more.clone().count();
+        let asked = more.filter_map(|line| Some(format!("info symbol {}", line.split_once(' ')?.0)));
+        let asked: Vec<String> = asked.chain(["maint info sections .data".to_owned()]).collect();
+        let mut said = case.ask(&asked);
+        let flags = said.pop().unwrap_or_default();
+        let in_data = |symbol: &String| symbol.ends_with(" in section .data");
+        gdb_debug.trim_end() == our_debug.trim_end()
+            && fewer == 0
+            && flags.contains(" CODE ")
+            && said.iter().all(in_data)
+    },
+};
+
+const DECLARED_AS_DATA: Rule = Rule {
+    name: "a function that another file declares as data",
+    reason: "rust/exports.c declares each helper function as an `extern int`, for EXPORT_SYMBOL alone. gdb's `info line` and \
+        `list` tell of that declaration as well, which has no place; lkdb tells of the function",
+    allows: |case| {
+        let name = case.name();
+        let said = case.ask(&[
+            format!("python s = gdb.lookup_global_symbol('{name}')"),
+            "python print('%s %d %s' % (s.symtab.filename, s.line, s.addr_class == gdb.SYMBOL_LOC_UNRESOLVED))"
+                .to_owned(),
+        ]);
+        let [file, line, "True"] = said[1].split(' ').collect::<Vec<_>>()[..] else { return false };
+        let nowhere = format!("Line number {line} is out of range for \"{file}\".");
+        match case.question.row {
+            "info line" => case.gdb.lines().filter(|one| *one != nowhere).eq(case.lkdb.lines()),
+            "list" => {
+                case.gdb.starts_with(&format!("file: \"{file}\", line number: {line}, "))
+                    && case.gdb.ends_with(case.lkdb)
+            }
             _ => false,
         }
     },
@@ -294,49 +356,6 @@ fn value_in(values: &str, name: &str) -> Option<i64> {
         next = value + 1;
     }
     None
-}
-
-/// Whether a text of gdb's is the other with some names as its `ada_decode` has them.
-fn is_ada_of(gdb: &str, text: &str) -> bool {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-    let (mut gdb, mut rest) = (gdb, text);
-    while let Some(first) = rest.chars().next() {
-        let length = rest.find(|c| is_name(c) != is_name(first)).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(length);
-        let Some(left) = gdb.strip_prefix(word).or_else(|| gdb.strip_prefix(ada_name(word).as_str())) else {
-            return false;
-        };
-        (gdb, rest) = (left, after);
-    }
-    gdb.is_empty()
-}
-
-/// A last part of letters goes into brackets, a number behind a last dot is dropped, two underscores are a dot.
-fn ada_name(name: &str) -> String {
-    let all = |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.as_bytes().iter().all(is);
-    let part = name.rsplit_once('.').filter(|(_, part)| all(part, u8::is_ascii_alphabetic));
-    let (name, part) = part.map_or((name, None), |(name, part)| (name, Some(part)));
-    let counted = name.rsplit_once('.').filter(|(_, count)| all(count, u8::is_ascii_digit));
-    let name = counted.map_or(name, |(name, _)| name).replace("__", ".");
-    part.map_or_else(|| name.clone(), |part| format!("{name}[{part}]"))
-}
-
-#[test]
-fn names_that_gdb_takes_for_ada() {
-    let taken = [
-        ("<args.prlimit64+18>", "<args__prlimit64+18>"),
-        ("proc_get_long.constprop + 504 in", "proc_get_long.constprop.0 + 504 in"),
-        ("to_flags.part.0.isra + 75 in", "to_flags.part.0.isra.0 + 75 in"),
-        ("f[cold] in section .text", "f.cold in section .text"),
-        ("f.constprop[cold] in", "f.constprop.0.cold in"),
-        ("reader[maxwarn] + 4", "reader.maxwarn + 4"),
-        ("<event_enter.msgget> and <__event_exit>", "<event_enter__msgget> and <__event_exit>"),
-    ];
-    for (gdb, name) in taken {
-        assert!(is_ada_of(gdb, name), "{gdb}: {name}");
-        assert!(!is_ada_of(gdb, &name.replacen(['a', 'f', 'r'], "x", 1)), "{gdb}: {name}");
-    }
-    assert!(!is_ada_of("args.one", "args__two") && !is_ada_of("f.part", "f.part.0 + 4"));
 }
 
 #[test]

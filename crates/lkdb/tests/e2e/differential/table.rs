@@ -50,9 +50,11 @@ impl Table {
         let mut table = Self { rules, ..Self::default() };
         let texts = questions.iter().map(|question| question.text.as_str());
         let ours: HashMap<&str, &str> = texts.zip(lkdb.iter().map(String::as_str)).collect();
+        let mut before = "";
         for (question, (gdb, lkdb)) in questions.iter().zip(gdb.iter().zip(lkdb)) {
             let (gdb, lkdb) = (&*normal::text(question, gdb), &*normal::text(question, lkdb));
-            table.add(&Case { question, gdb, lkdb, ours: &ours, fresh });
+            table.add(&Case { question, gdb, lkdb, before, ours: &ours, fresh });
+            before = &question.text;
         }
         table
     }
