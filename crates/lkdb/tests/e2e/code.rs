@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The code in a kernel's file, at the addresses that it runs at without KASLR.
 pub(crate) struct Code {
+    path: PathBuf,
     file: Vec<u8>,
     /// Address, place in the file, length.
     sections: Vec<(u64, usize, usize)>,
@@ -55,6 +56,7 @@ impl Code {
             found.into_iter().map(move |(first, last)| start + first as u64..=start + last as u64)
         };
         Self {
+            path: vmlinux.to_owned(),
             described,
             switched: sections.iter().flat_map(switched).collect(),
             file,
@@ -72,6 +74,16 @@ impl Code {
     /// Whether an instruction runs on another stack than its function, of which call frame information does not know.
     pub(crate) fn is_on_other_stack(&self, address: u64) -> bool {
         self.switched.iter().any(|stretch| stretch.contains(&address))
+    }
+
+    /// Whether an instruction of its function begins at an address. In the middle of one a CPU stands where the kernel
+    /// has patched in several.
+    pub(crate) fn is_instruction(&self, address: u64) -> bool {
+        let Some((start, _)) = self.function(address) else { return true };
+        let range = [format!("--start-address={start:#x}"), format!("--stop-address={:#x}", address + 16)];
+        let output = Command::new("objdump").arg("-d").args(range).arg(&self.path).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.lines().any(|line| line.starts_with(&format!("{address:x}:")))
     }
 
     fn before(&self, address: u64, length: usize) -> Option<&[u8]> {

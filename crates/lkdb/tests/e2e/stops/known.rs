@@ -1,5 +1,6 @@
 //! How much of a stack gdb can know: up to the first frame whose caller call frame information does not tell.
-//! That is assembly, of which it does not speak, and code that calls on another stack, of which it speaks wrongly.
+//! That is assembly, of which it does not speak, and code that calls on another stack or that the kernel has patched
+//! since, of which it speaks wrongly.
 //! What lkdb shows beyond is checked here otherwise.
 
 use super::debugger::Debugger;
@@ -22,8 +23,9 @@ pub(super) struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    /// Cuts what either debugger printed for `backtrace`, when `pc` is the next instruction.
-    pub(super) fn of(text: &'a str, pc: u64, code: &Code) -> Self {
+    /// Cuts what either debugger printed for `backtrace`, when `pc` is the next instruction; `patched` are bytes there
+    /// that the file does not have.
+    pub(super) fn of(text: &'a str, pc: u64, patched: bool, code: &Code) -> Self {
         let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
         let (mut followed, mut known) = (0, 0);
         // Functions inlined into a frame's, and the function itself, have no address of their own.
@@ -31,6 +33,7 @@ impl<'a> Stack<'a> {
             let innermost = followed == 0;
             let at = if innermost { Some(pc) } else { address(frame[0]) };
             let described = at.is_none_or(|at| code.is_described(if innermost { at } else { at - 1 }));
+            let described = described && !(innermost && patched);
             // Nothing is inlined into assembly.
             known += if described { frame.len() } else { 1 };
             if !described || at.is_some_and(|at| code.is_on_other_stack(at)) {

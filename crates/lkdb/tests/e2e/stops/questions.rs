@@ -44,7 +44,8 @@ impl Answers {
     pub(super) fn at_stop(&mut self, pair: &mut Pair, draw: &mut Draw, code: &Code, said: (String, String)) {
         let (theirs, ours) = pair.both("backtrace");
         let pc = number(&pair.gdb.ask("print/x $pc"));
-        let (stack, our_stack) = (Stack::of(&theirs, pc, code), Stack::of(&ours, pc, code));
+        let patched = !code.is_instruction(pc);
+        let (stack, our_stack) = (Stack::of(&theirs, pc, patched, code), Stack::of(&ours, pc, patched, code));
         self.complaints.extend(our_stack.complaint(&ours, code, &mut pair.gdb));
         self.note_calls(pair);
         self.add("stop", format!("continue {}", stack.about(0)), said.0, said.1);
