@@ -172,6 +172,7 @@ impl Command {
 /// Every command, a family at a time.
 pub(crate) static TABLE: &[&[Command]] = &[
     command::breakpoints::COMMANDS,
+    command::clear::COMMANDS,
     command::running::COMMANDS,
     command::stack::COMMANDS,
     command::threads::COMMANDS,
@@ -181,6 +182,7 @@ pub(crate) static TABLE: &[&[Command]] = &[
     command::list::COMMANDS,
     command::code::COMMANDS,
     command::print::COMMANDS,
+    command::display::COMMANDS,
     command::dump::COMMANDS,
     command::types::COMMANDS,
     command::files::COMMANDS,

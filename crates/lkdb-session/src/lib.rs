@@ -6,6 +6,7 @@
 pub mod breakpoints;
 pub mod code;
 mod context;
+mod displays;
 mod dump;
 pub mod entry;
 mod error;
@@ -29,6 +30,7 @@ pub mod stepping;
 mod symbolic;
 mod values;
 
+pub use displays::{Display, Displays};
 pub use error::{Error, Result};
 pub use indexes::{Listener, Progress};
 pub use interrupt::Interrupt;

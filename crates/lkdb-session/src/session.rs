@@ -10,6 +10,7 @@ use lkdb_map::Files;
 use lkdb_symbols::{Elf, Moved, Object, ObjectId, Placement, Store, Symbols, dwarf};
 
 use crate::breakpoints::Table;
+use crate::displays::Displays;
 use crate::frames::{Frames, Tables};
 use crate::image::StaticMemory;
 use crate::indexes::Indexes;
@@ -33,6 +34,7 @@ pub struct Session<'d> {
     names: Names,
     pub(crate) indexes: Indexes<'d>,
     values: Values,
+    pub(crate) displays: Displays,
     pub(crate) listing: RefCell<Listing>,
     pub(crate) breakpoints: Table,
     pub(crate) live: Option<Live>,
@@ -56,6 +58,7 @@ impl<'d> Session<'d> {
             names: Names::default(),
             indexes: Indexes::default(),
             values: Values::default(),
+            displays: Displays::default(),
             listing: RefCell::default(),
             breakpoints: Table::default(),
             live: None,

@@ -4,6 +4,7 @@ use lkdb_session::Session;
 use lkdb_session::breakpoints::{Access, Breakpoint, Location, What, Wish};
 use serde::Serialize;
 
+use super::display::{self, behind_display};
 use super::stop_when::When;
 use crate::answer::{Layout, Nothing};
 use crate::page::{Page, Style};
@@ -30,7 +31,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     }),
     numbers(&["delete", "d"], "Deletes breakpoints; without numbers, all of them", delete),
     numbers(&["enable"], "Makes breakpoints stop again", |session, numbers| switch(session, numbers, true)),
-    numbers(&["disable"], "Keeps breakpoints from stopping", |session, numbers| {
+    numbers(&["disable", "dis", "disa"], "Keeps breakpoints from stopping", |session, numbers| {
         switch(session, numbers, false)
     }),
     Command::new(
@@ -79,7 +80,7 @@ const fn watchpoint(names: &'static [&'static str], help: &'static str, run: cra
 }
 
 const fn numbers(names: &'static [&'static str], help: &'static str, run: crate::table::Run) -> Command {
-    Command::new(names, "[breakpoints] [NUMBER | FROM-TO]…", help, Group::Breakpoints, run)
+    Command::new(names, "[breakpoints | display] [NUMBER | FROM-TO]…", help, Group::Breakpoints, run)
         .repeats(Repeat::Never)
 }
 
@@ -116,6 +117,9 @@ fn said(session: &Session<'_>, number: u32) -> Result {
 }
 
 fn delete(session: &mut Session<'_>, arguments: &str) -> Result {
+    if let Some(rest) = behind_display(arguments) {
+        return display::delete(session, rest);
+    }
     let arguments = without_kind(arguments);
     if arguments.is_empty() {
         session.breakpoints_mut().clear();
@@ -128,6 +132,9 @@ fn delete(session: &mut Session<'_>, arguments: &str) -> Result {
 }
 
 fn switch(session: &mut Session<'_>, arguments: &str, enabled: bool) -> Result {
+    if let Some(rest) = behind_display(arguments) {
+        return display::switch(session, rest, enabled);
+    }
     let arguments = without_kind(arguments);
     if arguments.is_empty() {
         let numbers: Vec<u32> = session.breakpoints().iter().map(|one| one.number).collect();

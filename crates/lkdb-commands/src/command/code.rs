@@ -78,7 +78,7 @@ impl Layout for Disassembly {
 fn disassemble(session: &mut Session<'_>, rest: &str) -> Result {
     let (modifiers, rest) = modifiers(rest)?;
     let what = match rest {
-        "" => match session.program_counter() {
+        "" => match session.selected_pc() {
             Some(address) => What::function(session, address)?,
             None => return Err(Error::say("No frame selected.")),
         },
@@ -165,7 +165,7 @@ impl What {
             offset,
             bytes: bytes.join(" "),
             text: code.text.clone(),
-            current: session.program_counter() == Some(code.address),
+            current: session.selected_pc() == Some(code.address),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `info`: the prefix; what is behind it stands with its family.
 
-use super::{breakpoints, files, info_frame, places, registers, scope, symbols, threads, variables};
+use super::{breakpoints, display, files, info_frame, places, registers, scope, symbols, threads, variables};
 use crate::table::{Command, Group};
 
 pub(crate) const COMMANDS: &[Command] = &[Command::prefix(
@@ -9,6 +9,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command::prefix(
     Group::Status,
     &[
         breakpoints::INFO,
+        display::INFO,
         places::INFO,
         registers::INFO,
         scope::INFO,

@@ -1,7 +1,9 @@
 //! The commands, one file a family: each has its `COMMANDS`, which the table lists.
 
 pub(crate) mod breakpoints;
+pub(crate) mod clear;
 pub(crate) mod code;
+pub(crate) mod display;
 pub(crate) mod dump;
 pub(crate) mod files;
 pub(crate) mod frame_line;

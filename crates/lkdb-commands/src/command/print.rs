@@ -1,8 +1,9 @@
 //! Values: `print`, `output`, `x`, `printf`, `set var`.
 
+use lkdb_base::RuntimeAddr;
 use lkdb_session::Session;
 use lkdb_session::code::Decoder;
-use lkdb_value::format::{Examined, Letter, Spec, print};
+use lkdb_value::format::{Examine, Examined, Letter, Spec, print};
 use lkdb_value::{Data, Value, data};
 use serde::Serialize;
 
@@ -120,7 +121,33 @@ fn output(session: &mut Session<'_>, rest: &str) -> Result {
 /// Memory that was looked at.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-struct Memory(Examined);
+pub(super) struct Memory(pub(super) Examined);
+
+/// What `x` would show of an expression's memory; where `x` is stays as it is.
+pub(super) fn memory_at(session: &Session<'_>, spec: Spec, expression: &str) -> Result<Examined> {
+    let start = Some(session.address_of(expression)?);
+    let mut examine = session.values().examine();
+    let examined = examined(session, &mut examine, spec, start)?;
+    match (&examined.error, examined.lines.is_empty()) {
+        (Some(error), true) => Err(error.clone().into()),
+        _ => Ok(examined),
+    }
+}
+
+fn examined(
+    session: &Session<'_>,
+    examine: &mut Examine,
+    spec: Spec,
+    start: Option<RuntimeAddr>,
+) -> Result<Examined> {
+    let settings = session.settings().print;
+    Ok(if spec.letter.unwrap_or(examine.letter) == Letter::Instruction {
+        let decoder = Decoder::new(session)?;
+        examine.examine(spec, start, session, &settings, &decoder)
+    } else {
+        examine.examine(spec, start, session, &settings, &NoCode)
+    })
+}
 
 impl Layout for Memory {
     fn lay_out(&self, page: &mut Page) {
@@ -154,14 +181,7 @@ fn examine(session: &mut Session<'_>, rest: &str) -> Result {
     session.values().set_count(spec.count.unwrap_or(1));
     let start = if rest.is_empty() { None } else { Some(session.address_of(rest)?) };
     let mut examine = session.values().examine();
-    let settings = session.settings().print;
-    let wants_code = spec.letter.unwrap_or(examine.letter) == Letter::Instruction;
-    let examined = if wants_code {
-        let decoder = Decoder::new(session)?;
-        examine.examine(spec, start, session, &settings, &decoder)
-    } else {
-        examine.examine(spec, start, session, &settings, &NoCode)
-    };
+    let examined = examined(session, &mut examine, spec, start)?;
     session.values().set_examine(examine);
     if let Some((ty, address)) = examined.last {
         session.remember_examined(ty, address);
@@ -176,14 +196,11 @@ fn examine(session: &mut Session<'_>, rest: &str) -> Result {
 struct NoCode;
 
 impl lkdb_value::format::Disassembler for NoCode {
-    fn instruction(
-        &self,
-        _: lkdb_base::RuntimeAddr,
-    ) -> std::result::Result<(String, u64), lkdb_value::Error> {
+    fn instruction(&self, _: RuntimeAddr) -> std::result::Result<(String, u64), lkdb_value::Error> {
         Err(lkdb_value::Error::Operation("no instructions here".to_owned()))
     }
 
-    fn is_current(&self, _: lkdb_base::RuntimeAddr) -> bool {
+    fn is_current(&self, _: RuntimeAddr) -> bool {
         false
     }
 }

@@ -8,6 +8,7 @@ use lkdb_value::format::print;
 use lkdb_value::{Bytes, Value};
 use serde::Serialize;
 
+use super::display::Displayed;
 use super::frame_line::{FrameLine, SourceLine};
 use crate::answer::Layout;
 use crate::page::{Page, Style};
@@ -20,6 +21,8 @@ pub(crate) struct Stopped {
     watched: Vec<Watched>,
     frame: Option<FrameLine>,
     source: Option<SourceLine>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    displayed: Vec<Displayed>,
     /// Only the source line is shown: a step within one frame.
     #[serde(skip)]
     line_alone: bool,
@@ -63,7 +66,7 @@ impl Watched {
 }
 
 impl Stopped {
-    pub(crate) fn of(session: &Session<'_>, stop: Stop) -> Self {
+    pub(crate) fn of(session: &mut Session<'_>, stop: Stop) -> Self {
         let row = stop.cpu().and_then(|_| session.frame(0).ok());
         let source = row.as_ref().and_then(|row| SourceLine::at(session, row));
         let frame = row.map(|row| FrameLine::of(session, 0, &row));
@@ -73,11 +76,12 @@ impl Stopped {
         };
         let several = session.live().is_ok_and(|live| live.cpus().len() > 1);
         let thread = stop.cpu().filter(|_| several);
-        Self { stop, watched, frame, source, line_alone: false, thread, switched: false }
+        let displayed = if stop.cpu().is_some() { Displayed::all(session) } else { Vec::new() };
+        Self { stop, watched, frame, source, displayed, line_alone: false, thread, switched: false }
     }
 
     /// After a step.
-    pub(crate) fn stepped(session: &Session<'_>, stepped: Stepped) -> Self {
+    pub(crate) fn stepped(session: &mut Session<'_>, stepped: Stepped) -> Self {
         let mut stopped = Self::of(session, stepped.stop);
         if stepped.in_frame {
             let row = session.frame(0).ok();
@@ -162,5 +166,6 @@ impl Layout for Stopped {
         if let Some(source) = &self.source {
             source.lay_out(page);
         }
+        self.displayed.iter().for_each(|one| one.lay_out(page));
     }
 }

@@ -6,7 +6,6 @@
 use std::cell::{Cell, RefCell};
 
 use lkdb_base::{Memory, RuntimeAddr, Unreadable};
-use lkdb_symbols::dwarf::{DeclarationKind, LocationDescription};
 use lkdb_symbols::{Place, TypeId, TypeSource as _};
 use lkdb_target::{Site, Thread};
 use lkdb_value::expr::{evaluate, parse};
@@ -14,7 +13,7 @@ use lkdb_value::{Bytes, Context as _, Error as ValueError, Named as Meaning, Val
 
 use super::condition::Verdict;
 use super::{Access, Found, What, Wish};
-use crate::frames::FrameId;
+use crate::frames::{FrameId, ends_with_frame};
 use crate::live::Stop;
 use crate::overlay::{Over, Overlay};
 use crate::run::Landing;
@@ -317,17 +316,7 @@ impl<'s, 'd> Lens<'s, 'd> {
             self.session.blocks_of(&row).ok()
         };
         let blocks = blocks().unwrap_or_default();
-        let mut all = blocks.iter().flat_map(|block| block.symbols.iter());
-        let location = all.find_map(|declared| match &declared.kind {
-            DeclarationKind::Variable(LocationDescription::Unresolved) => None,
-            DeclarationKind::Variable(at) | DeclarationKind::Parameter(at) => {
-                (declared.name == name).then_some(at)
-            }
-            _ => None,
-        });
-        location.is_some_and(|at| {
-            !matches!(at, LocationDescription::Static(_) | LocationDescription::Constant(_))
-        })
+        blocks.iter().find_map(|block| ends_with_frame(block, name)).unwrap_or_default()
     }
 }
 

@@ -41,7 +41,7 @@ impl<'s, 'd> Decoder<'s, 'd> {
         }
         let flavor =
             if session.settings().disassembly_flavor == "intel" { Flavor::Intel } else { Flavor::Att };
-        Ok(Self { session, x86: RefCell::new(X86::new(flavor)), current: session.program_counter() })
+        Ok(Self { session, x86: RefCell::new(X86::new(flavor)), current: session.selected_pc() })
     }
 
     /// The instruction at an address.

@@ -21,7 +21,7 @@ use crate::{Error, Result, Session};
 pub(crate) use rows::line_at;
 pub use rows::{Inline, Line, Row};
 pub use variables::{Variable, is_scalar, why_gone};
-pub(crate) use variables::{declared_type, meaning_in};
+pub(crate) use variables::{declared_type, ends_with_frame, meaning_in};
 use world::Program;
 pub(crate) use world::Tables;
 

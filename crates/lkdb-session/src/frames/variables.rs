@@ -272,3 +272,14 @@ pub fn is_scalar(session: &Session<'_>, ty: TypeId) -> Result<bool> {
     let bare = session.symbols().resolved(ty)?;
     Ok(!matches!(&*bare.ty, Type::Array { .. } | Type::Composite(_)))
 }
+
+/// Whether a name is a variable of a block that is gone with its frame; none where the block has no such variable.
+pub(crate) fn ends_with_frame(block: &Block<'_>, name: &str) -> Option<bool> {
+    let mut all = block.symbols.iter().filter(|declared| declared.name == name);
+    let location = all.find_map(|declared| match &declared.kind {
+        DeclarationKind::Variable(LocationDescription::Unresolved) => None,
+        DeclarationKind::Variable(at) | DeclarationKind::Parameter(at) => Some(at),
+        _ => None,
+    })?;
+    Some(!matches!(location, LocationDescription::Static(_) | LocationDescription::Constant(_)))
+}

@@ -266,6 +266,15 @@ impl<'d> Session<'d> {
         live.pc(live.selected)
     }
 
+    /// Where the selected frame is; none without a machine.
+    #[must_use]
+    pub fn selected_pc(&self) -> Option<RuntimeAddr> {
+        match self.selected_frame() {
+            0 => self.program_counter(),
+            level => self.frame(level).ok().map(|row| row.pc),
+        }
+    }
+
     /// Memory: the machine's, else the files'.
     #[must_use]
     pub fn memory(&self) -> &dyn Memory {

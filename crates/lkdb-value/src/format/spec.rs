@@ -42,7 +42,38 @@ pub enum Size {
     Giant,
 }
 
+impl Letter {
+    /// As it is typed.
+    #[must_use]
+    pub fn letter(self) -> char {
+        match self {
+            Self::Hex => 'x',
+            Self::Decimal => 'd',
+            Self::Unsigned => 'u',
+            Self::Octal => 'o',
+            Self::Binary => 't',
+            Self::Zeros => 'z',
+            Self::Character => 'c',
+            Self::Address => 'a',
+            Self::Float => 'f',
+            Self::Text => 's',
+            Self::Instruction => 'i',
+        }
+    }
+}
+
 impl Size {
+    /// As it is typed.
+    #[must_use]
+    pub fn letter(self) -> char {
+        match self {
+            Self::Byte => 'b',
+            Self::Half => 'h',
+            Self::Word => 'w',
+            Self::Giant => 'g',
+        }
+    }
+
     /// In bytes.
     #[must_use]
     pub fn bytes(self) -> u64 {
@@ -68,31 +99,26 @@ pub struct Spec {
     pub raw: bool,
 }
 
+const LETTERS: [Letter; 11] = [
+    Letter::Hex,
+    Letter::Decimal,
+    Letter::Unsigned,
+    Letter::Octal,
+    Letter::Binary,
+    Letter::Zeros,
+    Letter::Character,
+    Letter::Address,
+    Letter::Float,
+    Letter::Text,
+    Letter::Instruction,
+];
+
 fn letter(one: char) -> Option<Letter> {
-    Some(match one {
-        'x' => Letter::Hex,
-        'd' => Letter::Decimal,
-        'u' => Letter::Unsigned,
-        'o' => Letter::Octal,
-        't' => Letter::Binary,
-        'z' => Letter::Zeros,
-        'c' => Letter::Character,
-        'a' => Letter::Address,
-        'f' => Letter::Float,
-        's' => Letter::Text,
-        'i' => Letter::Instruction,
-        _ => return None,
-    })
+    LETTERS.into_iter().find(|letter| letter.letter() == one)
 }
 
 fn size(one: char) -> Option<Size> {
-    Some(match one {
-        'b' => Size::Byte,
-        'h' => Size::Half,
-        'w' => Size::Word,
-        'g' => Size::Giant,
-        _ => return None,
-    })
+    [Size::Byte, Size::Half, Size::Word, Size::Giant].into_iter().find(|size| size.letter() == one)
 }
 
 impl Spec {

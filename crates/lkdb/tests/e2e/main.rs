@@ -13,6 +13,7 @@ mod busybox;
 mod changing;
 mod code;
 mod differential;
+mod displays;
 mod dump;
 mod fixture;
 mod gdb;

@@ -84,8 +84,12 @@ impl Table {
             format!("{:<16} {:>6} {:>8} {:>8} {:>9}\n", "command", "asked", "equal %", "allowed", "agree %");
         for (command, row) in &self.rows {
             let (equal, agree) = (row.percent(row.equal), row.percent(row.equal + row.allowed()));
-            let _ =
-                writeln!(text, "{command:<16} {:>6} {equal:>8.2} {:>8} {agree:>9.2}", row.asked, row.allowed());
+            let _ = writeln!(
+                text,
+                "{command:<16} {:>6} {equal:>8.2} {:>8} {agree:>9.2}",
+                row.asked,
+                row.allowed()
+            );
         }
         for rule in self.rules {
             if let Some(cases) = self.allowed.get(rule.name) {
