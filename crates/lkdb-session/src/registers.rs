@@ -3,9 +3,14 @@
 //! General registers are the frame's, as unwinding found them; what no frame saves (control registers, bases) is
 //! the CPU's. Which names there are is in the target's description and the architecture's table.
 
+use std::sync::Arc;
+
 use lkdb_base::Arch;
-use lkdb_symbols::types::{Base, Encoding, FlagField, Flags, Function, Type};
+use lkdb_symbols::types::{
+    Base, Composite, CompositeKind, Count, Encoding, FlagField, Flags, Function, Member, Type,
+};
 use lkdb_symbols::{DwarfRegister, Gone, TypeId, TypeSource as _};
+use lkdb_target::{NumberKind, Register, RegisterType};
 use lkdb_unwind::Kept;
 use lkdb_value::{Bytes, Error as ValueError};
 
@@ -36,15 +41,15 @@ fn part<'n>(arch: &Arch, name: &'n str) -> Part<'n> {
 }
 
 impl Session<'_> {
-    /// The names of the registers that `info registers` shows: all but those of floating point and vectors.
+    /// The names of the registers that `info registers` shows: `all`, or all but those of floating point and vectors.
     ///
     /// # Errors
     /// When there is no machine, or the stub does not tell.
-    pub fn register_names(&self) -> Result<Vec<String>> {
+    pub fn register_names(&self, all: bool) -> Result<Vec<String>> {
         let live = self.live()?;
         let cpu = live.registers(live.selected())?;
-        let all = cpu.layout().registers().iter();
-        Ok(all.filter(|one| one.bits <= 64 && !is_float(&one.name)).map(|one| one.name.clone()).collect())
+        let shown = |one: &&Register| all || one.bits <= 64 && !is_float(&one.name);
+        Ok(cpu.layout().registers().iter().filter(shown).map(|one| one.name.clone()).collect())
     }
 
     /// A register of the selected frame by any of its names; none where there is no such.
@@ -73,24 +78,57 @@ impl Session<'_> {
         if let Some(size) = part.size {
             bytes = bytes.into_iter().skip(part.offset).take(size).collect();
         }
-        let flags = self.flags_of(&part, bytes.len());
-        let ty = flags.unwrap_or_else(|| self.register_type(arch, &part, bytes.len()));
+        let described = self.described_type(&part, bytes.len());
+        let ty = described.unwrap_or_else(|| self.register_type(arch, &part, bytes.len()));
         Some(Ok((ty, bytes.into())))
     }
 
-    /// The type of a whole register of flags, by the target's description.
-    fn flags_of(&self, part: &Part<'_>, size: usize) -> Option<TypeId> {
+    /// The type of a whole register, by the target's description.
+    fn described_type(&self, part: &Part<'_>, size: usize) -> Option<TypeId> {
         let live = self.live().ok().filter(|_| part.size.is_none())?;
         let cpu = live.registers(live.selected()).ok()?;
-        let flags = cpu.layout().find(part.name)?.flags.as_deref()?;
-        let field = |(name, bit, bits): &(String, u32, u32)| FlagField {
-            name: name.as_str().into(),
-            bit: *bit,
-            bits: *bits,
+        let ty = cpu.layout().find(part.name)?.ty.as_deref()?;
+        Some(self.made_type(ty, size as u64))
+    }
+
+    /// A register's type of `size` bytes as one of the session's.
+    fn made_type(&self, ty: &RegisterType, size: u64) -> TypeId {
+        let made = match ty {
+            RegisterType::Number(number) => {
+                let encoding = match number.kind {
+                    NumberKind::Signed => Encoding::Signed,
+                    NumberKind::Unsigned => Encoding::Unsigned,
+                    NumberKind::Float => Encoding::Float,
+                };
+                Type::Base(Base { name: number.shown.into(), size, encoding })
+            }
+            RegisterType::Flags(flags) => {
+                let field = |(name, bit, bits): &(String, u32, u32)| FlagField {
+                    name: name.as_str().into(),
+                    bit: *bit,
+                    bits: *bits,
+                };
+                let fields = flags.fields.iter().map(field).collect();
+                Type::Flags(Flags { name: flags.name.as_str().into(), size, fields })
+            }
+            RegisterType::Vector { name, element, count } => {
+                let count = u64::from(*count);
+                let element = self.made_type(element, size / count.max(1));
+                let array = Type::Array { element, count: Count::Fixed(count), vector: true };
+                Type::Typedef { name: name.as_str().into(), target: self.symbols().make(array) }
+            }
+            RegisterType::Union { name, fields } => {
+                let member = |(name, ty): &(String, Arc<RegisterType>)| {
+                    let own = ty.bits().map_or(size, |bits| bits / 8);
+                    let (name, ty) = (Some(name.as_str().into()), self.made_type(ty, own));
+                    Member { name, ty, bit_offset: 0, bit_size: None }
+                };
+                let (name, members) = (Some(name.as_str().into()), fields.iter().map(member).collect());
+                let kind = CompositeKind::Union;
+                Type::Composite(Composite { kind, name, size, declaration: false, members })
+            }
         };
-        let fields = flags.fields.iter().map(field).collect();
-        let flags = Flags { name: flags.name.as_str().into(), size: size as u64, fields };
-        Some(self.symbols().make(Type::Flags(flags)))
+        self.symbols().make(made)
     }
 
     /// gdb's types: code and data pointers for the registers that are such, whole numbers for the others.
@@ -126,7 +164,7 @@ impl Session<'_> {
         let symbols = self.symbols();
         let byte = Base { name: "unsigned char".into(), size: 1, encoding: Encoding::UnsignedChar };
         let element = symbols.make(Type::Base(byte));
-        let count = lkdb_symbols::types::Count::Fixed(size as u64);
+        let count = Count::Fixed(size as u64);
         symbols.make(Type::Array { element, count, vector: false })
     }
 
@@ -152,7 +190,7 @@ impl Session<'_> {
             Kept::Cpu(number) => {
                 let fact = live.arch().register(number).ok_or_else(no_register)?;
                 let cpu = live.registers(live.selected())?;
-                let size = cpu.layout().find(fact.name).map_or(8, lkdb_target::Register::bytes);
+                let size = cpu.layout().find(fact.name).map_or(8, Register::bytes);
                 live.write_register(fact.name, whole.get(..size).unwrap_or(&whole))
             }
             Kept::Computed => Err(Error::say("The register was computed: nothing is there to be written.")),

@@ -9,6 +9,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use crate::error::{Error, Result};
+use crate::register_type::{RegisterType, Types};
 
 /// More registers than any machine has; a description with more is a lie.
 const MOST_REGISTERS: usize = 4096;
@@ -26,17 +27,8 @@ pub struct Register {
     pub bits: u32,
     /// Where it starts in the answer to `g`, in bytes.
     pub offset: usize,
-    /// Its flags, if it is a register of such.
-    pub flags: Option<Arc<FlagsType>>,
-}
-
-/// The type of a register of flags.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlagsType {
-    /// Its name: `x64_eflags`.
-    pub name: String,
-    /// Its fields: name (empty for bits that mean nothing), lowest bit, number of bits. In target.xml's order.
-    pub fields: Vec<(String, u32, u32)>,
+    /// What it is made of, where target.xml tells; else it is a number.
+    pub ty: Option<Arc<RegisterType>>,
 }
 
 impl Register {
@@ -100,17 +92,13 @@ impl RegisterLayout {
         let mut hrefs = Vec::new();
         let mut in_architecture = false;
         // Types are described before the registers that have them.
-        let mut types: Vec<Arc<FlagsType>> = Vec::new();
-        let mut flags: Option<FlagsType> = None;
+        let mut types = Types::default();
         loop {
             match reader.read_event().map_err(|error| broken(&error))? {
                 Event::Start(tag) | Event::Empty(tag) => match tag.local_name().as_ref() {
                     b"reg" => self.register(&tag, next, &types)?,
-                    b"flags" => {
-                        let name = attribute(&tag, "id")?.unwrap_or_default();
-                        flags = Some(FlagsType { name, fields: Vec::new() });
-                    }
-                    b"field" => flags.iter_mut().try_for_each(|flags| flags.field(&tag))?,
+                    b"flags" | b"union" | b"vector" => types.begin(&tag)?,
+                    b"field" => types.field(&tag)?,
                     b"include" => hrefs.extend(attribute(&tag, "href")?),
                     b"architecture" => in_architecture = true,
                     _ => {}
@@ -120,8 +108,8 @@ impl RegisterLayout {
                 }
                 Event::End(tag) => {
                     in_architecture = false;
-                    if tag.local_name().as_ref() == b"flags" {
-                        types.extend(flags.take().map(Arc::new));
+                    if matches!(tag.local_name().as_ref(), b"flags" | b"union") {
+                        types.end();
                     }
                 }
                 Event::Eof => return Ok(hrefs),
@@ -130,7 +118,7 @@ impl RegisterLayout {
         }
     }
 
-    fn register(&mut self, tag: &BytesStart<'_>, next: &mut usize, types: &[Arc<FlagsType>]) -> Result<()> {
+    fn register(&mut self, tag: &BytesStart<'_>, next: &mut usize, types: &Types) -> Result<()> {
         let lacks = |what: &str| Error::Description(format!("a register without a usable {what}"));
         let name = attribute(tag, "name")?.ok_or_else(|| lacks("name"))?;
         let bits = attribute(tag, "bitsize")?
@@ -145,9 +133,8 @@ impl RegisterLayout {
             return Err(Error::Description(format!("more than {MOST_REGISTERS} registers")));
         }
         *next = number + 1;
-        let ty = attribute(tag, "type")?;
-        let flags = types.iter().find(|one| Some(&one.name) == ty.as_ref()).cloned();
-        self.registers.push(Register { name, number, bits, offset: 0, flags });
+        let ty = attribute(tag, "type")?.and_then(|ty| types.of_register(&ty, bits));
+        self.registers.push(Register { name, number, bits, offset: 0, ty });
         Ok(())
     }
 
@@ -171,19 +158,7 @@ impl RegisterLayout {
     }
 }
 
-impl FlagsType {
-    /// Takes a field's element. One that makes no sense is no reason to do without registers: it is left out.
-    fn field(&mut self, tag: &BytesStart<'_>) -> Result<()> {
-        let number = |name| Ok::<_, Error>(attribute(tag, name)?.and_then(|text| text.parse::<u32>().ok()));
-        let (Some(start), Some(end)) = (number("start")?, number("end")?) else { return Ok(()) };
-        if start <= end && end < 64 && self.fields.len() < 64 {
-            self.fields.push((attribute(tag, "name")?.unwrap_or_default(), start, end - start + 1));
-        }
-        Ok(())
-    }
-}
-
-fn attribute(tag: &BytesStart<'_>, name: &str) -> Result<Option<String>> {
+pub(crate) fn attribute(tag: &BytesStart<'_>, name: &str) -> Result<Option<String>> {
     let found = tag
         .try_get_attribute(name)
         .map_err(|error| Error::Description(format!("broken XML attribute: {error}")))?;
@@ -238,6 +213,7 @@ impl Registers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::register_type::FlagsType;
     use proptest::prelude::*;
 
     const MAIN: &str = r#"<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd">
@@ -269,10 +245,46 @@ mod tests {
     #[test]
     fn flags_have_names() {
         let layout = layout();
-        let flags = |name: &str| layout.find(name).unwrap().flags.clone();
         let fields = vec![("IOPL".to_owned(), 12, 2), ("CF".to_owned(), 0, 1)];
-        assert_eq!(flags("eflags").as_deref(), Some(&FlagsType { name: "f".to_owned(), fields }));
-        assert_eq!(flags("rax"), None);
+        let flags = RegisterType::Flags(FlagsType { name: "f".to_owned(), fields });
+        assert_eq!(layout.find("eflags").unwrap().ty.as_deref(), Some(&flags));
+        assert_eq!(layout.find("rax").unwrap().ty, None);
+    }
+
+    fn described(types: &str, ty: &str, bits: u32) -> Option<RegisterType> {
+        let text = format!("<target>{types}<reg name=\"r\" bitsize=\"{bits}\" type=\"{ty}\"/></target>");
+        let layout = RegisterLayout::parse(&text, |_| Ok(String::new())).unwrap();
+        layout.find("r").unwrap().ty.as_deref().cloned()
+    }
+
+    #[test]
+    fn vectors_and_unions_are_made_of_what_came_before() {
+        let types = r#"<vector id="v4f" type="ieee_single" count="4"/><vector id="odd" type="none" count="4"/>
+            <union id="vec"><field name="floats" type="v4f"/><field name="whole" type="uint128"/>
+            <field name="bad" type="odd"/></union>"#;
+        let Some(RegisterType::Union { name, fields }) = described(types, "vec", 128) else { panic!() };
+        let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!((name.as_str(), names), ("vec", vec!["floats", "whole"]));
+        let RegisterType::Vector { element, count: 4, .. } = &*fields[0].1 else { panic!() };
+        assert!(
+            matches!(&**element, RegisterType::Number(number) if number.shown == "builtin_type_ieee_single")
+        );
+        assert_eq!(described(types, "vec", 64), None, "another width");
+        assert!(matches!(described("", "i387_ext", 80), Some(RegisterType::Number(_))));
+        assert_eq!(described("", "int64", 64), None, "a number as any");
+    }
+
+    #[test]
+    fn types_do_not_grow_without_end() {
+        let mut types =
+            r#"<vector id="t0" type="uint8" count="4294967295"/><vector id="t1" type="uint8" count="2"/>"#
+                .to_owned();
+        for one in 1..40 {
+            types += &format!("<vector id=\"t{}\" type=\"t{one}\" count=\"2\"/>", one + 1);
+        }
+        assert_eq!(described(&types, "t0", 64), None);
+        assert!(described(&types, "t3", 64).is_some());
+        assert_eq!(described(&types, "t30", 64), None);
     }
 
     #[test]

@@ -11,6 +11,14 @@ use super::{File, Place, Purpose, Spec, parse};
 use crate::names::instances;
 use crate::{Error, Result, Session};
 
+/// Where a function begins, or an inlined copy of it.
+struct Entry {
+    object: ObjectId,
+    /// What describes it; none for what only the symbol table knows by this name.
+    die: Option<DieRef>,
+    address: LinkAddr,
+}
+
 impl<'d> Session<'d> {
     /// The places that a text means; none for a name that is known and has no line.
     ///
@@ -82,11 +90,9 @@ impl<'d> Session<'d> {
 
     /// The function around an address as stacks show it: an inlined one before the one it is in.
     pub(crate) fn innermost_function(&self, object: &Object<'d>, address: LinkAddr) -> Option<Rc<str>> {
-        let inlined = object.dwarf().and_then(|dwarf| dwarf.inlined_at(address).ok()?.into_iter().next());
-        match inlined {
-            Some(inlined) => Some(inlined.name.into()),
-            None => object.symbolic(address).map(|symbolic| symbolic.name.into()),
-        }
+        let inlined = || object.dwarf()?.inlined_at(address).ok()?.into_iter().next();
+        let name = inlined().map(|inlined| inlined.name);
+        name.or_else(|| object.symbolic(address).map(|symbolic| symbolic.name)).map(Into::into)
     }
 
     /// Places of a function, by name.
@@ -105,9 +111,9 @@ impl<'d> Session<'d> {
         }
         if let Some(file) = file {
             let units: Vec<(ObjectId, UnitId)> = self.units_of_file(file)?;
-            found.retain(|(object, address)| {
-                let object = self.symbols().object(*object);
-                let unit = object.and_then(|object| object.dwarf()?.unit_at(*address).ok()?);
+            found.retain(|entry| {
+                let object = self.symbols().object(entry.object);
+                let unit = object.and_then(|object| object.dwarf()?.unit_at(entry.address).ok()?);
                 object.zip(unit).is_some_and(|(object, unit)| units.contains(&(object.id, unit)))
             });
         }
@@ -125,27 +131,21 @@ impl<'d> Session<'d> {
             let place = file.map(|file| format!(" in \"{file}\"")).unwrap_or_default();
             return Err(Error::say(format!("Function \"{name}\" not defined{place}.")));
         }
-        found
-            .into_iter()
-            .map(|(object, address)| self.function_place(object, address, &names, purpose))
-            .collect()
+        found.into_iter().map(|entry| self.function_place(&entry, &names, purpose)).collect()
     }
 
-    fn function_place(
-        &self,
-        object: ObjectId,
-        address: LinkAddr,
-        names: &[String],
-        purpose: Purpose,
-    ) -> Result<Place> {
-        let object = self.symbols().object(object).ok_or_else(|| Error::say("the file is gone"))?;
+    fn function_place(&self, entry: &Entry, names: &[String], purpose: Purpose) -> Result<Place> {
+        let object = self.symbols().object(entry.object).ok_or_else(|| Error::say("the file is gone"))?;
+        let address = entry.address;
         if purpose == Purpose::Lines {
             let mut place = self.described(object, address, purpose);
             if place.span.is_some_and(|(start, _)| start < address) {
                 // An inlined copy that begins within another line's code has no line of its own, says gdb.
                 (place.file, place.line, place.span) = (None, 0, None);
             }
-            place.function = names.first().map(|name| name.as_str().into());
+            // A clone goes by its own name in the symbol table alone.
+            let described = if entry.die.is_none() { described_function(object, address) } else { None };
+            place.function = described.or_else(|| names.first().map(|name| name.as_str().into()));
             return Ok(place);
         }
         let start = object.start(address)?;
@@ -161,11 +161,11 @@ impl<'d> Session<'d> {
     /// Where functions of a name begin, inlined copies among them, without a namesake's address twice. In the
     /// order of the debug info, as gdb mostly has them; what only the symbol table knows comes last. Data in an
     /// executable section (newer kernels' `.data`) counts as code `with_data`, as for gdb.
-    fn entries(&self, name: &str, with_data: bool) -> Result<Vec<(ObjectId, LinkAddr)>> {
-        let mut found: Vec<(ObjectId, Option<DieRef>, LinkAddr)> = Vec::new();
+    fn entries(&self, name: &str, with_data: bool) -> Result<Vec<Entry>> {
+        let mut found: Vec<Entry> = Vec::new();
         let mut add = |object: ObjectId, die: Option<DieRef>, address: LinkAddr| {
-            if !found.iter().any(|(other, _, known)| (*other, *known) == (object, address)) {
-                found.push((object, die, address));
+            if !found.iter().any(|known| (known.object, known.address) == (object, address)) {
+                found.push(Entry { object, die, address });
             }
         };
         for object in self.symbols().objects() {
@@ -194,8 +194,8 @@ impl<'d> Session<'d> {
                 add(object.id, None, symbol.address);
             }
         }
-        found.sort_by_key(|(object, die, _)| (*object, die.is_none(), *die));
-        Ok(found.into_iter().map(|(object, _, address)| (object, address)).collect())
+        found.sort_by_key(|entry| (entry.object, entry.die.is_none(), entry.die));
+        Ok(found)
     }
 
     /// What a system call's plain name can be in the kernel: `sys_openat` is `__x64_sys_openat` there.
@@ -293,6 +293,14 @@ impl<'d> Session<'d> {
             .collect();
         Ok(if same.is_empty() { found } else { same })
     }
+}
+
+/// The innermost function that the debug info has at an address.
+fn described_function(object: &Object<'_>, address: LinkAddr) -> Option<Rc<str>> {
+    let dwarf = object.dwarf()?;
+    let inlined = dwarf.inlined_at(address).ok()?.into_iter().next().map(|inlined| inlined.name);
+    let name = inlined.or_else(|| Some(dwarf.function_at(address).ok()??.name))?;
+    Some(name.into())
 }
 
 /// The first instruction of a function's own or inlined code.
