@@ -25,7 +25,7 @@
 pub(super) const MAGIC: [u8; 8] = *b"LKDBIDX\n";
 
 /// Changes with every change of what the bytes mean, or of what is put in.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// The parts, by number.
 pub(super) const STRINGS: usize = 0;

@@ -29,6 +29,7 @@ fn an_index_says_what_the_search_finds() {
         assert_eq!(running.first().and_then(|one| one.enumeration), state.first().map(|one| one.die));
         assert_eq!(index.copies("helper").unwrap().len(), 1);
         assert_eq!(index.named("helper", Kinds::ALL).unwrap(), []);
+        assert_eq!(index.named("of_rust", Kinds::ALL).unwrap(), []);
     }
 }
 

@@ -31,8 +31,10 @@ pub(super) struct Walker<'d> {
 /// The list of DIEs that the walk is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Inside {
-    /// Of file scope: the unit, a namespace.
+    /// Of file scope: the unit.
     File,
+    /// A namespace's, of Rust: what it has goes by longer names, but C may be inlined into its functions.
+    Namespace,
     /// A function's.
     Function,
     /// An enumeration's.
@@ -158,7 +160,8 @@ impl<'d> Walker<'d> {
                 (Inside::Nothing, _) => None,
                 (Inside::File, 0x13 | 0x17 | 0x02 | 0x04 | 0x16 | 0x24 | 0x3b | 0x34 | 0x2e)
                 | (Inside::Enumeration, 0x28)
-                | (Inside::Function, 0x1d | 0x2e) => {
+                | (Inside::Function, 0x1d | 0x2e)
+                | (Inside::Namespace, 0x2e) => {
                     let die = reader.attributes(abbrev, at, attributes, &mut ())?;
                     let enter = self.named(raw, heads, reader, &die, inside, to);
                     at = Self::next(
@@ -173,7 +176,7 @@ impl<'d> Walker<'d> {
                     continue;
                 }
                 // Namespaces; blocks.
-                (Inside::File, 0x39) => Some(Inside::File),
+                (Inside::File | Inside::Namespace, 0x39) => Some(Inside::Namespace),
                 (Inside::Function, 0x0b) => Some(Inside::Function),
                 _ => None,
             };

@@ -123,7 +123,7 @@ impl Maker<'_> {
     }
 }
 
-/// `one.c`: an inline function of its own and a caller; `two.c`: defines `counter`, has a static too.
+/// `one.c`: an inline function of its own, a caller, a namespace; `two.c`: defines `counter`, has a static too.
 pub(crate) fn program(version: u16) -> Made {
     let encoding = Encoding { format: Format::Dwarf32, version, address_size: 8 };
     let mut dwarf = Dwarf::default();
@@ -141,6 +141,9 @@ pub(crate) fn program(version: u16) -> Made {
         if name == "one.c" {
             let caller = maker.function("caller", 0x1000);
             maker.variable(caller, "hidden");
+            let bindings = maker.add(root, constants::DW_TAG_namespace, "bindings");
+            let inner = maker.add(bindings, constants::DW_TAG_namespace, "inner");
+            maker.add(inner, constants::DW_TAG_structure_type, "of_rust");
             for tag in [constants::DW_TAG_inlined_subroutine, constants::DW_TAG_variable] {
                 let copy = maker.add(caller, tag, "");
                 maker.set(copy, DW_AT_abstract_origin, AttributeValue::UnitRef(helper));

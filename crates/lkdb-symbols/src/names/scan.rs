@@ -10,13 +10,13 @@ const DEEPEST: usize = 1024;
 pub(crate) struct Within {
     /// Its parent's offset.
     pub(crate) parent: usize,
-    /// It is in a function.
+    /// It is in a function, or in a namespace of Rust's: its name alone does not mean it.
     pub(crate) local: bool,
 }
 
-/// Tags whose children are a function's affair: subprogram, lexical block, inlined subroutine.
-fn functional(tag: u16) -> bool {
-    matches!(tag, 0x2e | 0x0b | 0x1d)
+/// Tags whose children are local: subprogram, lexical block, inlined subroutine, namespace.
+fn localizes(tag: u16) -> bool {
+    matches!(tag, 0x2e | 0x0b | 0x1d | 0x39)
 }
 
 /// Whether the chain of DIEs from the unit's start comes by `target`, and what the DIE there is in.
@@ -41,7 +41,7 @@ pub(crate) fn reach(reader: &Reader<'_>, target: usize) -> Option<Within> {
             continue;
         }
         if abbrev.children {
-            let local = within.is_some_and(|within| within.local) || functional(abbrev.tag);
+            let local = within.is_some_and(|within| within.local) || localizes(abbrev.tag);
             open.push(Within { parent: at, local });
             (open.len() < DEEPEST).then_some(())?;
         }
@@ -98,7 +98,7 @@ pub(crate) fn over(
             at = sibling;
             continue;
         }
-        let local = within.local || functional(abbrev.tag);
+        let local = within.local || localizes(abbrev.tag);
         open.push((Within { parent: at, local }, children == Children::Pass));
         (open.len() < DEEPEST).then_some(())?;
         at = end;

@@ -47,6 +47,11 @@ fn what_is_in_a_function_is_not_of_file_scope() {
 }
 
 #[test]
+fn what_is_in_a_namespace_has_a_longer_name() {
+    assert_eq!(all(&program(5).raw(), "of_rust", Kinds::ALL), []);
+}
+
+#[test]
 fn a_variable_is_where_it_is_defined() {
     let made = program(5);
     let found = all(&made.raw(), "counter", Kinds::VARIABLE);
