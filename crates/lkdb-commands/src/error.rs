@@ -13,6 +13,14 @@ pub enum Error {
         /// What was typed.
         name: String,
     },
+    /// A command of gdb's that lkdb does not have.
+    #[error("Undefined command: \"{name}\": {instead}.")]
+    Stranger {
+        /// What was typed.
+        name: String,
+        /// What does what it is for.
+        instead: &'static str,
+    },
     /// Several commands begin so.
     #[error("Ambiguous {prefix}command \"{name}\": {}.", candidates.join(", "))]
     Ambiguous {

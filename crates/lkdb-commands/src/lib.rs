@@ -12,6 +12,7 @@ mod error;
 mod interpreter;
 mod lookup;
 mod page;
+mod strangers;
 mod table;
 
 pub use answer::{Answer, Layout, Nothing, Text};

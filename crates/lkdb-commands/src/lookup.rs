@@ -1,5 +1,6 @@
 //! Which command a word means: its name, one of its fixed other names, or a beginning that only it has.
 
+use crate::strangers;
 use crate::table::{Command, TABLE};
 use crate::{Error, Result};
 
@@ -79,6 +80,9 @@ pub(crate) fn one(
     if let Some(exact) = all().find(|command| command.names.contains(&word)) {
         return Ok(exact);
     }
+    if let Some(instead) = strangers::instead(word).filter(|_| prefix.is_empty()) {
+        return Err(Error::Stranger { name: word.to_owned(), instead });
+    }
     let mut begin: Vec<&'static Command> =
         all().filter(|command| command.names.iter().any(|name| name.starts_with(word))).collect();
     begin.sort_by_key(|command| command.name());
@@ -111,6 +115,7 @@ mod tests {
         assert_eq!(name("ech a"), "echo|a");
         assert_eq!(name("q"), "quit|");
         assert_eq!(name("show lists"), "listsize|");
+        assert!(name("r").starts_with("Undefined command: \"r\": the machine is there already: "));
         assert_eq!(name("nonsense 1"), "Undefined command: \"nonsense\".  Try \"help\".");
         assert_eq!(name("show nonsense"), "Undefined show command: \"nonsense\".  Try \"help show\".");
         assert_eq!(name("set di"), "Ambiguous set command \"di\": directories, disassembly-flavor.");

@@ -177,6 +177,7 @@ pub(crate) static TABLE: &[&[Command]] = &[
     command::stack::COMMANDS,
     command::threads::COMMANDS,
     command::support::COMMANDS,
+    command::monitor::COMMANDS,
     command::settings::COMMANDS,
     command::info::COMMANDS,
     command::list::COMMANDS,

@@ -271,6 +271,8 @@ impl Stub {
     /// When the stub has no monitor, or prints without end.
     pub fn monitor(&mut self, command: &str) -> Result<String> {
         const LONGEST: usize = 8 << 20;
+        // It may change anything.
+        self.generation += 1;
         let request = format!("qRcmd,{}", crate::packet::to_hex(command.as_bytes()));
         let mut answer = self.request(&request)?;
         let mut text = Vec::new();

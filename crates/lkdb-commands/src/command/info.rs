@@ -1,6 +1,8 @@
 //! `info`: the prefix; what is behind it stands with its family.
 
-use super::{breakpoints, display, files, info_frame, places, registers, scope, symbols, threads, variables};
+use super::{
+    breakpoints, display, files, info_frame, places, registers, scope, stack, symbols, threads, variables,
+};
 use crate::table::{Command, Group};
 
 pub(crate) const COMMANDS: &[Command] = &[Command::prefix(
@@ -15,6 +17,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command::prefix(
         scope::INFO,
         symbols::INFO,
         info_frame::INFO,
+        stack::INFO,
         threads::INFO,
         variables::INFO,
         files::INFO,

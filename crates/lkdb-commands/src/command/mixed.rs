@@ -180,12 +180,9 @@ fn in_source_order(
         let inside = |row: &&Row| (from.0..to.0).contains(&row.address.0);
         rows.iter().filter(inside).for_each(|row| put(page, row, modifiers, function));
         for row in more.iter().filter(inside) {
-            // Offsets there are from whatever it belongs to.
-            let own = row
-                .symbol
-                .as_ref()
-                .map(|_| RuntimeAddr(row.address.0).offset(row.offset.cast_unsigned().wrapping_neg()));
-            put(page, row, modifiers, function.and(own));
+            // Offsets there are from the entry of whatever it belongs to.
+            let own = || session.code_around(RuntimeAddr(row.address.0)).map(|(_, entry, _)| entry);
+            put(page, row, modifiers, function.and_then(|_| own()));
         }
         if pieces.get(at + 1).is_none_or(|(other, ..)| other > line) {
             page.plain("\n");

@@ -12,6 +12,7 @@ pub(crate) mod info;
 pub(crate) mod info_frame;
 pub(crate) mod list;
 pub(crate) mod mixed;
+pub(crate) mod monitor;
 pub(crate) mod places;
 pub(crate) mod print;
 pub(crate) mod printf;

@@ -24,6 +24,14 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(&["down"], "[N]", "Selects a frame further in", Group::Stack, down),
 ];
 
+pub(crate) const INFO: &[Command] = &[Command::new(
+    &["stack", "s"],
+    "[full] [N | -N]",
+    "The call stack, as backtrace shows it",
+    Group::Status,
+    backtrace,
+)];
+
 /// More frames than any stack has.
 const ALL: usize = 4096;
 

@@ -266,6 +266,18 @@ impl<'d> Session<'d> {
         live.pc(live.selected)
     }
 
+    /// Gives a line to QEMU's monitor; what it says. It may have changed anything.
+    ///
+    /// # Errors
+    /// When there is no machine, or its stub knows no monitor.
+    pub fn monitor(&mut self, line: &str) -> Result<String> {
+        let live = self.live()?;
+        let said = live.stub.borrow_mut().monitor(line)?;
+        live.written.set(true);
+        self.forget_frames();
+        Ok(said)
+    }
+
     /// Where the selected frame is; none without a machine.
     #[must_use]
     pub fn selected_pc(&self) -> Option<RuntimeAddr> {

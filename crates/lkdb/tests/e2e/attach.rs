@@ -144,6 +144,19 @@ fn breakpoints_outlive_a_reboot() {
 }
 
 #[test]
+fn a_reset_by_the_monitor_is_a_reboot() {
+    let lkdb = Lkdb::new();
+    let commands =
+        ["break start_kernel", "continue", "monitor info status", "monitor system_reset", "continue"];
+    let mut arguments = vec!["debug", "-batch"];
+    arguments.extend(commands.iter().flat_map(|command| ["-ex", *command]));
+    let stop = ["Breakpoint 1, ", "start_kernel () at "];
+    in_order(&lkdb.ok(&arguments), &[&stop[..], &["VM status: paused"], &stop].concat());
+    let done = lkdb.run(&["debug", "-batch", "-ex", "monitor cont"]);
+    assert!(done.status == 1 && done.stderr.contains("`continue' lets it run"), "{done:#?}");
+}
+
+#[test]
 fn a_killed_qemu_is_one_line_and_a_failure() {
     for command in ["debug", "attach"] {
         let lkdb = if command == "attach" { running("victim") } else { Lkdb::new() };

@@ -41,6 +41,7 @@ impl Case<'_> {
 
     /// The last word of the question.
     pub(crate) fn name(&self) -> &str {
-        self.question.text.rsplit([' ', '&', '*']).next().unwrap_or_default()
+        let text = self.question.text.trim_end_matches(')');
+        text.rsplit([' ', '&', '*', '(']).next().unwrap_or_default()
     }
 }
