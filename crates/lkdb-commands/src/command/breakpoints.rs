@@ -118,7 +118,7 @@ fn said(session: &Session<'_>, number: u32) -> Result {
 
 fn delete(session: &mut Session<'_>, arguments: &str) -> Result {
     if let Some(rest) = behind_display(arguments) {
-        return display::delete(session, rest);
+        return display::undisplay(session, rest);
     }
     let arguments = without_kind(arguments);
     if arguments.is_empty() {

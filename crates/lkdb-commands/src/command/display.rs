@@ -66,13 +66,13 @@ fn as_memory(format: &str) -> Result<(Spec, bool)> {
 
 impl Displayed {
     /// All that is to be shown where the machine stands.
-    pub(crate) fn all(session: &mut Session<'_>) -> Vec<Self> {
-        let enabled: Vec<Display> = session.displays().iter().filter(|one| one.enabled).cloned().collect();
-        enabled.iter().filter_map(|one| Self::of(session, one)).collect()
+    pub(crate) fn all(session: &Session<'_>) -> Vec<Self> {
+        let enabled = session.displays().iter().filter(|one| one.enabled);
+        enabled.filter_map(|one| Self::of(session, one)).collect()
     }
 
     /// Nothing where the expression's block is not.
-    fn of(session: &mut Session<'_>, display: &Display) -> Option<Self> {
+    fn of(session: &Session<'_>, display: &Display) -> Option<Self> {
         let level = session.frame_of_display(display)?;
         let what = session.within_frame(level, || Self::value(session, display));
         Some(Self {
@@ -144,8 +144,8 @@ fn display(session: &mut Session<'_>, rest: &str) -> Result {
         return Err(Error::say("Argument required (expression to compute)."));
     }
     let number = session.add_display(expression, format)?;
-    let new = session.displays().iter().find(|one| one.number == number).cloned();
-    let displayed = new.and_then(|new| Displayed::of(session, &new)).into_iter().collect();
+    let new = session.displays().iter().find(|one| one.number == number);
+    let displayed = new.and_then(|new| Displayed::of(session, new)).into_iter().collect();
     Ok(Box::new(Shown { displayed }))
 }
 
@@ -162,7 +162,8 @@ impl Layout for Shown {
     }
 }
 
-fn undisplay(session: &mut Session<'_>, rest: &str) -> Result {
+/// `undisplay` and `delete display`.
+pub(super) fn undisplay(session: &mut Session<'_>, rest: &str) -> Result {
     if rest.is_empty() {
         session.displays_mut().clear();
     }
@@ -177,11 +178,6 @@ pub(super) fn behind_display(arguments: &str) -> Option<&str> {
     let word = arguments.split_whitespace().next()?;
     let is = word.len() >= 2 && "display".starts_with(word);
     is.then(|| arguments.get(word.len()..).unwrap_or_default().trim())
-}
-
-/// `delete display`.
-pub(super) fn delete(session: &mut Session<'_>, rest: &str) -> Result {
-    undisplay(session, rest)
 }
 
 /// `enable display` and `disable display`.

@@ -66,7 +66,7 @@ impl Watched {
 }
 
 impl Stopped {
-    pub(crate) fn of(session: &mut Session<'_>, stop: Stop) -> Self {
+    pub(crate) fn of(session: &Session<'_>, stop: Stop) -> Self {
         let row = stop.cpu().and_then(|_| session.frame(0).ok());
         let source = row.as_ref().and_then(|row| SourceLine::at(session, row));
         let frame = row.map(|row| FrameLine::of(session, 0, &row));
@@ -81,7 +81,7 @@ impl Stopped {
     }
 
     /// After a step.
-    pub(crate) fn stepped(session: &mut Session<'_>, stepped: Stepped) -> Self {
+    pub(crate) fn stepped(session: &Session<'_>, stepped: Stepped) -> Self {
         let mut stopped = Self::of(session, stepped.stop);
         if stepped.in_frame {
             let row = session.frame(0).ok();

@@ -1,12 +1,13 @@
 //! Running and stopping: one move of the target at a time, and what it came to.
 //!
-//! QEMU's stub has no step-over: resumed on a breakpoint, a CPU hits it again at once. So a CPU that stands on
-//! one is stepped past it with the breakpoint lifted and the other CPUs frozen, which none of them can use to
-//! slip by. Nor is its step sure to do anything: under TCG a CPU that is kicked as it resumes (a device's timer)
-//! leaves its block before the first instruction, and `cpu_tb_exec` (accel/tcg/cpu-exec.c, QEMU 7.2) reports the
-//! step done all the same. A step that left every register as it was is therefore made again; `jmp .` is the
-//! instruction that stays, so a few times at most. And a stop hides others: several CPUs may have come to breakpoints at the same moment, and the
-//! stub names one of them. So every CPU's program counter is read at each stop, and a [`Landing`] tells of all.
+//! QEMU's stub has no step-over: resumed on a breakpoint, a CPU hits it again at once. So a CPU that stands
+//! on one is stepped past it with the breakpoint lifted and the other CPUs frozen, which none of them can
+//! use to slip by. Nor is its step sure to do anything: under TCG a CPU that is kicked as it resumes (a
+//! device's timer) leaves its block before the first instruction, and `cpu_tb_exec` (accel/tcg/cpu-exec.c,
+//! QEMU 7.2) reports the step done all the same. A step that left every register as it was is therefore
+//! made again; `jmp .` is the instruction that stays, so a few times at most. And a stop hides others:
+//! several CPUs may have come to breakpoints at the same moment, and the stub names one of them. So every
+//! CPU's program counter is read at each stop, and a [`Landing`] tells of all.
 //!
 //! What a stop means to the user (which breakpoint, is its condition true, is a step done) is decided by the
 //! caller: [`crate::stepping`] and the session's `resume`.
