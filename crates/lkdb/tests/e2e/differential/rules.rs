@@ -32,6 +32,7 @@ pub(crate) const RULES: &[Rule] = &[
     NO_CODE,
     DATA_AS_CODE,
     DECLARED_AS_DATA,
+    NO_PLACE,
 ];
 
 const SILENCE: Rule = Rule {
@@ -197,6 +198,29 @@ const DECLARED_AS_DATA: Rule = Rule {
             }
             _ => false,
         }
+    },
+};
+
+const NO_PLACE: Rule = Rule {
+    name: "variables of a unit without code",
+    reason: "gdb's `info line` and `list` say nothing at all of a variable whose unit has no code, though its own symbol has \
+        a file and a line: those that lkdb tells",
+    allows: |case| {
+        let name = case.name();
+        let Some(ours) = case.other(&format!("info line {name}")) else { return false };
+        let places: Vec<(&str, &str)> = ours.lines().filter_map(place_of).collect();
+        let [(file, number)] = places[..] else { return false };
+        let said = case.ask(&[
+            format!("python s = gdb.lookup_global_symbol('{name}') or gdb.lookup_static_symbol('{name}')"),
+            "python print('%s %d' % (s.symtab.filename, s.line))".to_owned(),
+        ]);
+        case.gdb.is_empty()
+            && said[1] == format!("{file} {number}")
+            && match case.question.row {
+                "info line" => true,
+                "list" => listed(case, name, &places) == case.lkdb,
+                _ => false,
+            }
     },
 };
 
