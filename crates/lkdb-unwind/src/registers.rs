@@ -32,11 +32,12 @@ pub struct Held {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Registers {
     slots: [Option<Held>; COUNT],
+    left: [Option<u64>; COUNT],
 }
 
 impl Default for Registers {
     fn default() -> Self {
-        Self { slots: [None; COUNT] }
+        Self { slots: [None; COUNT], left: [None; COUNT] }
     }
 }
 
@@ -113,6 +114,20 @@ impl Registers {
     #[must_use]
     pub fn get(&self, dwarf: u16) -> Option<u64> {
         self.held(dwarf).map(|held| held.value)
+    }
+
+    /// What one held that callees may change, as the callee has left it so far: still the frame's own where its compiler
+    /// knew that this callee does not change it (GCC's `-fipa-ra`).
+    #[must_use]
+    pub fn left_by_callee(&self, dwarf: u16) -> Option<u64> {
+        self.left.get(usize::from(dwarf)).copied().flatten()
+    }
+
+    /// Sets that.
+    pub(crate) fn leave(&mut self, dwarf: u16, value: Option<u64>) {
+        if let Some(slot) = self.left.get_mut(usize::from(dwarf)) {
+            *slot = value;
+        }
     }
 
     /// Makes one known. Numbers that are not kept are left out.

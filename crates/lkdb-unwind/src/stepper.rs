@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use lkdb_base::arch::{Arch, Outermost};
+use lkdb_base::arch::{AcrossCalls, Arch, Outermost};
 use lkdb_base::{Memory, RuntimeAddr, Unreadable};
 
 use crate::call::behind_call;
@@ -258,6 +258,9 @@ impl<'w> Stepper<'w> {
             let rule = call.rule(arch, fact.dwarf);
             if let Some(held) = self.apply(frame, &rule, fact.dwarf, cfa)? {
                 registers.set(fact.dwarf, held);
+            } else if fact.across == AcrossCalls::Lost && call.others == Others::AsPreserved {
+                let own = frame.registers.get(fact.dwarf);
+                registers.leave(fact.dwarf, own.or_else(|| frame.registers.left_by_callee(fact.dwarf)));
             }
         }
         let returned = registers.held(call.return_address).ok_or(Why::Register("the return address"))?;

@@ -193,11 +193,17 @@ impl<'d> Unit<'d> {
         self.scopes.borrow_mut().insert(function, Rc::clone(scopes));
     }
 
+    /// GCC made it, 4.5 or later.
+    #[must_use]
+    pub fn is_gcc(&self) -> bool {
+        gcc_since_4_5(self.producer)
+    }
+
     /// Its locations hold from a function's first instruction on: GCC since 4.5 with location lists. A
     /// breakpoint need not skip the prologue then.
     #[must_use]
     pub fn locations_hold_at_entry(&self) -> bool {
-        *self.locations_hold.get_or_init(|| gcc_since_4_5(self.producer) && self.has_location_lists())
+        *self.locations_hold.get_or_init(|| self.is_gcc() && self.has_location_lists())
     }
 
     /// Whether any variable's place is a list, as the abbreviations tell.

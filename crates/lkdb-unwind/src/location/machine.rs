@@ -71,7 +71,7 @@ impl<'d> Machine<'_, '_, 'd> {
     ) -> Result<Step<'d>, Gone> {
         Ok(match asked {
             EvaluationResult::RequiresRegister { register, base_type } => {
-                let value = self.frame()?.register(DwarfRegister(register.0))?;
+                let value = self.register(DwarfRegister(register.0))?;
                 evaluation.resume_with_register(self.typed(base_type, value)?)
             }
             EvaluationResult::RequiresMemory { address, size, space: None, base_type } => {
@@ -126,6 +126,17 @@ impl<'d> Machine<'_, '_, 'd> {
 
     pub(super) fn frame(&self) -> Result<&crate::Frame, Gone> {
         self.scene.frames.first().ok_or(Gone::NoFrame)
+    }
+
+    /// A register's value. Behind a call GCC names only those that the callee leaves as they are, though others like it
+    /// may change them; other compilers' lists go on behind calls that do.
+    fn register(&self, register: DwarfRegister) -> Result<u64, Gone> {
+        let frame = self.frame()?;
+        let left = || {
+            let unit = dwarf(self.object).ok()?.unit(self.expression.unit).ok()?;
+            frame.registers.left_by_callee(register.0).filter(|_| unit.is_gcc())
+        };
+        frame.register(register).or_else(|gone| left().ok_or(gone))
     }
 
     fn runtime(&self, address: u64) -> Result<u64, Gone> {
@@ -184,7 +195,7 @@ impl<'d> Machine<'_, '_, 'd> {
         let base = dwarf.frame_base(&function).map_err(damaged)?;
         match self.scene.place_within(self.object, &base, None, self.depth.deeper()?)? {
             Place::Memory(address) => Ok(address.0),
-            Place::Register(register) | Place::Unset(register) => self.frame()?.register(register),
+            Place::Register(register) | Place::Unset(register) => self.register(register),
             Place::Literal(bytes) => Ok(super::little_endian(&bytes)),
             _ => Err(describe("a frame base that is no address")),
         }
@@ -213,8 +224,10 @@ impl<'d> Machine<'_, '_, 'd> {
             Location::Address { address } => Place::Memory(RuntimeAddr(*address)),
             Location::Register { register } => {
                 let register = DwarfRegister(register.0);
-                self.frame()?.register(register)?;
-                Place::Register(register)
+                match self.frame()?.register(register) {
+                    Ok(_) => Place::Register(register),
+                    Err(_) => Place::Literal(self.register(register)?.to_le_bytes().into()),
+                }
             }
             Location::Value { value } => Place::Literal(bytes(*value).into()),
             Location::Bytes { value } => Place::Literal(value.slice().into()),

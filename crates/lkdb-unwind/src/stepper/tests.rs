@@ -138,6 +138,7 @@ fn each_source_tells_what_it_knows() {
     );
     assert_eq!(caller.registers.held(12), Some(Held { value: 4, at: Kept::Cpu(12) }), "preserved, unchanged");
     assert_eq!(caller.registers.get(RCX), None, "the callee may have changed it");
+    assert_eq!(caller.registers.left_by_callee(RCX), Some(2), "as far as it has come");
     assert_eq!(caller.registers.get(RSP), Some(STACK + 24));
     assert_eq!(caller.pc.lookup(), RuntimeAddr(TEXT + 0x10f));
     assert_eq!(caller.found, Found::Called(Source::Both));
@@ -151,6 +152,7 @@ fn orc_alone_does_not_know_preserved_registers() {
     assert_eq!(end, End::BootEntry);
     assert_eq!((frames[1].registers.get(RBX), frames[1].registers.get(RBP)), (None, Some(3)));
     assert_eq!(frames[1].registers.get(59), Some(7), "gs_base stays");
+    assert_eq!(frames[1].registers.left_by_callee(RBX), None, "assembly keeps no rules");
     let (frames, _) = small.unwind(&[(RIP, TEXT), (RSP, STACK), (RBX, 1)]);
     assert_eq!(frames[1].registers.get(RBX), Some(1), "nothing has run that could have changed it");
 }
