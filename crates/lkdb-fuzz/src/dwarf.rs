@@ -33,7 +33,7 @@ pub fn dwarf(data: &[u8]) {
         for function in dwarf.functions(id).unwrap_or_default().into_iter().take(16) {
             assert!(function.covers(function.entry), "{function:?}");
             addresses(object, function.entry);
-            let _ = (dwarf.call_sites(function.die), dwarf.instances_of(id, function.name));
+            let _ = (dwarf.call_sites(&function), dwarf.instances_of(id, function.name));
             let frame_base = dwarf.frame_base(&function);
             let _ = frame_base.map(|location| dwarf.expression_at(&location, function.entry));
             if let Ok(scopes) = dwarf.scopes(&function) {

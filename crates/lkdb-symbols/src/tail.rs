@@ -182,7 +182,7 @@ impl<'d> Object<'d> {
         {
             let mut jumps = Vec::new();
             let listed = self.lists_jumps(dwarf, function.die)?;
-            for site in dwarf.call_sites(function.die)?.into_iter().filter(|site| listed && site.tail) {
+            for site in dwarf.call_sites(&function)?.into_iter().filter(|site| listed && site.tail) {
                 jumps.push(Jump { behind: site.returns_to, to: self.target(dwarf, &site)? });
             }
             found = Some(jumps.into());

@@ -7,7 +7,7 @@
 use gimli::{AttributeValue, UnitOffset, constants};
 use lkdb_base::LinkAddr;
 
-use super::{DieRef, Dwarf, Entry, Error, Expression, Unit};
+use super::{DieRef, Dwarf, Entry, Error, Expression, Function, Unit};
 
 /// A call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl<'d> Dwarf<'d> {
         // The call is what comes before: its return address may be behind the function's end.
         let before = LinkAddr(address.0.wrapping_sub(1));
         let Some(function) = self.function_at(before)? else { return Ok(None) };
-        let sites = self.call_sites(function.die)?;
+        let sites = self.call_sites(&function)?;
         Ok(sites.into_iter().find(|site| site.returns_to == address))
     }
 
@@ -56,7 +56,22 @@ impl<'d> Dwarf<'d> {
     ///
     /// # Errors
     /// When its DIEs are damaged.
-    pub fn call_sites(&self, function: DieRef) -> Result<Vec<CallSite<'d>>, Error> {
+    pub fn call_sites(&self, function: &Function<'d>) -> Result<Vec<CallSite<'d>>, Error> {
+        let mut found = self.sites_in(function.die)?;
+        // GCC 12 leaves some in the abstract instance, where no inlined copy can be meant by an address.
+        let abstract_instance = self.root_origin(function.die)?;
+        if abstract_instance != function.die {
+            let calls = |site: &CallSite<'_>| {
+                let call = site.returns_to.0.wrapping_sub(1);
+                function.ranges.iter().any(|range| (range.begin..range.end).contains(&call))
+            };
+            found.extend(self.sites_in(abstract_instance)?.into_iter().filter(calls));
+        }
+        Ok(found)
+    }
+
+    /// Those among the descendants of a DIE.
+    fn sites_in(&self, function: DieRef) -> Result<Vec<CallSite<'d>>, Error> {
         let unit = self.unit(function.unit)?;
         let wrong = |why| unit.wrong(why);
         let mut entries = unit.entries(Some(function.offset))?;
