@@ -1,5 +1,5 @@
 //! Small kernels: one that keeps the task in a variable of its own, one that keeps it with other hot data, one built
-//! for one CPU.
+//! for one CPU, one with a module.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use lkdb_symbols::types::{Base, Composite, CompositeKind, Count, Encoding, MadeT
 use lkdb_symbols::{DwarfRegister, Gone, TypeError, TypeId, TypeSource};
 use lkdb_value::{Bytes, Context, Error, Named};
 
-use crate::{Area, NoTask, running};
+use crate::{Area, ModuleLayout, NoTask, running};
 
 /// Where the variables are linked.
 const VARIABLES: u64 = 0xffff_ffff_8300_0000;
@@ -183,4 +183,80 @@ fn a_kernel_for_one_cpu_has_no_offsets() {
     let mut kernel = Kernel::new();
     kernel.variable("current_task", 0, TASK);
     assert_eq!(task(&kernel, &[]), kthreadd());
+}
+
+/// Where a module's structure, its code, its tables and the kernel's list are.
+const MODULE: u64 = 0xffff_ffff_c000_2000;
+const CODE: u64 = 0xffff_ffff_c000_0000;
+const SYMBOLS: u64 = 0xffff_ffff_c000_3000;
+const NAMES: u64 = 0xffff_ffff_c000_4000;
+const LIST: u64 = VARIABLES + 0x800;
+
+/// A kernel before 6.4, with one module: its code has two functions, and no init code any more.
+fn with_a_module() -> Kernel {
+    let mut kernel = Kernel::new();
+    let long = Base { name: "unsigned long".into(), size: 8, encoding: Encoding::Unsigned };
+    let long = kernel.types.make(Type::Base(long));
+    kernel.tag("module_layout", 16, &[("base", long, 0), ("text_size", long, 8)]);
+    let layout = kernel.tags["module_layout"];
+    kernel.tag("arch", 24, &[("num_orcs", long, 0), ("orc_unwind_ip", long, 8), ("orc_unwind", long, 16)]);
+    let arch = kernel.tags["arch"];
+    kernel.tag("mod_kallsyms", 24, &[("symtab", long, 0), ("num_symtab", long, 8), ("strtab", long, 16)]);
+    let members = [
+        ("list", long, 8),
+        ("name", long, 24),
+        ("core_layout", layout, 0x50),
+        ("init_layout", layout, 0x60),
+        ("arch", arch, 0x70),
+        ("kallsyms", long, 0x90),
+    ];
+    kernel.tag("module", 0x100, &members);
+    let mut put = |at: u64, words: &[u64]| {
+        kernel.words.extend((at..).step_by(8).zip(words.iter().copied()));
+    };
+    put(LIST, &[MODULE + 8, MODULE + 8]);
+    put(MODULE + 8, &[LIST, LIST, u64::from_le_bytes(*b"hello\0\0\0")]);
+    put(MODULE + 0x50, &[CODE, 0x1_0000_1000, 0, 0, 3, 0x9000, 0xa000]);
+    put(MODULE + 0x90, &[MODULE + 0x98, SYMBOLS, 4, NAMES]);
+    // An ELF symbol: st_name, then info, other and section; st_value; st_size.
+    let symbol = |name: u64, section: u64| name | section << 48;
+    put(
+        SYMBOLS,
+        &[0, 0, 0, symbol(1, 1), CODE + 0x10, 0x20, symbol(9, 1), CODE + 0x40, 0x20, symbol(1, 0), CODE, 0],
+    );
+    put(NAMES, &[u64::from_le_bytes(*b"\0_one_fn"), u64::from_le_bytes(*b"\0two_fn\0")]);
+    kernel
+}
+
+#[test]
+fn a_modules_code_and_functions_are_found() {
+    let kernel = with_a_module();
+    let layout = ModuleLayout::of(&kernel).unwrap();
+    let modules = layout.loaded(&kernel, RuntimeAddr(LIST));
+    let [module] = modules.as_slice() else { panic!("{modules:?}") };
+    assert_eq!((module.name.as_str(), &*module.code), ("hello", &[(RuntimeAddr(CODE), 0x1000)][..]));
+    assert_eq!(module.orc.map(|orc| (orc.ips.0, orc.entries.0, orc.count)), Some((0x9000, 0xa000, 3)));
+    let at = |offset: u64| module.function_at(&kernel, RuntimeAddr(CODE + offset));
+    assert_eq!(at(0x15), Some(("_one_fn".to_owned(), RuntimeAddr(CODE + 0x10))));
+    assert_eq!(at(0xfff), Some(("two_fn".to_owned(), RuntimeAddr(CODE + 0x40))));
+    assert_eq!((at(0), at(0x1000)), (None, None), "before the first, behind the code");
+}
+
+#[test]
+fn a_list_of_modules_that_is_damaged_ends() {
+    let mut kernel = with_a_module();
+    let loaded = |kernel: &Kernel| ModuleLayout::of(kernel).unwrap().loaded(kernel, RuntimeAddr(LIST)).len();
+    kernel.words.insert(MODULE + 8, 0x1234);
+    assert_eq!(loaded(&kernel), 1, "as far as it can be read");
+    // Round and round.
+    kernel.words.insert(MODULE + 8, MODULE + 8);
+    kernel.words.insert(MODULE + 16, MODULE + 8);
+    assert!(loaded(&kernel) <= 4096);
+    kernel.words.insert(MODULE + 16, 0);
+    assert_eq!(loaded(&kernel), 0, "no list at all");
+    // More symbols than there can be.
+    let mut kernel = with_a_module();
+    kernel.words.insert(MODULE + 0xa0, u64::MAX);
+    let modules = ModuleLayout::of(&kernel).unwrap().loaded(&kernel, RuntimeAddr(LIST));
+    assert_eq!(modules[0].function_at(&kernel, RuntimeAddr(CODE + 0x15)), None);
 }

@@ -95,8 +95,11 @@ impl Context for Session<'_> {
     }
 
     fn symbol_at(&self, address: RuntimeAddr) -> Option<String> {
-        let located = self.symbols().locate(address)?;
-        Some(self.symbols().object(located.object)?.symbolic(located.address)?.to_string())
+        let of_file = || {
+            let located = self.symbols().locate(address)?;
+            Some(self.symbols().object(located.object)?.symbolic(located.address)?.to_string())
+        };
+        of_file().or_else(|| Some(self.module_function(address)?.around(address)))
     }
 
     fn register(&self, register: DwarfRegister) -> Result<Rc<[u8]>, Gone> {

@@ -16,6 +16,7 @@ use crate::image::StaticMemory;
 use crate::indexes::Indexes;
 use crate::listing::Listing;
 use crate::live::Live;
+use crate::modules::Modules;
 use crate::names::Names;
 use crate::source::Sources;
 use crate::values::Values;
@@ -35,6 +36,7 @@ pub struct Session<'d> {
     pub(crate) indexes: Indexes<'d>,
     values: Values,
     pub(crate) displays: Displays,
+    pub(crate) modules: Modules<'d>,
     pub(crate) listing: RefCell<Listing>,
     pub(crate) breakpoints: Table,
     pub(crate) live: Option<Live>,
@@ -59,6 +61,7 @@ impl<'d> Session<'d> {
             indexes: Indexes::default(),
             values: Values::default(),
             displays: Displays::default(),
+            modules: Modules::default(),
             listing: RefCell::default(),
             breakpoints: Table::default(),
             live: None,

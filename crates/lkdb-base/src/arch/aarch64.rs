@@ -74,6 +74,8 @@ pub static AARCH64: Arch = Arch {
     debug_registers: 4,
     longest_watch: 8,
     per_cpu_bases: &["TPIDR_EL1"],
+    // It hangs on the size of addresses.
+    module_area: 0xffff_0000_0000_0000..u64::MAX,
     frames: &FRAMES,
 };
 

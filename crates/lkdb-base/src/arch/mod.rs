@@ -64,6 +64,8 @@ pub struct Arch {
     /// The registers, as target.xml names them, one of which holds the offset of the CPU's per-CPU variables while
     /// it is in the kernel. On x86 entry code swaps them.
     pub per_cpu_bases: &'static [&'static str],
+    /// Where the code of modules may be.
+    pub module_area: std::ops::Range<u64>,
     /// Instructions that wait for an interrupt.
     pub halts: &'static [&'static [u8]],
     /// Registers that debug information numbers as well, by number and name: vectors, which no kernel code

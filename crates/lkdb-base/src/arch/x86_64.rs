@@ -67,6 +67,8 @@ pub static X86_64: Arch = Arch {
     debug_registers: 4,
     longest_watch: 8,
     per_cpu_bases: &["gs_base", "k_gs_base"],
+    // MODULES_VADDR without KASLR, and the fixmap behind MODULES_END (Documentation/x86/x86_64/mm.rst).
+    module_area: 0xffff_ffff_a000_0000..0xffff_ffff_ff00_0000,
     frames: &FRAMES,
 };
 

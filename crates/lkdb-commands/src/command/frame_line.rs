@@ -15,6 +15,8 @@ pub(crate) struct FrameLine {
     /// The address, in hex.
     pc: String,
     function: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    module: Option<String>,
     /// None for a function without debug info.
     arguments: Option<Vec<Argument>>,
     file: Option<String>,
@@ -31,6 +33,7 @@ impl FrameLine {
             level,
             pc: format!("{:#018x}", row.pc),
             function: row.function.clone(),
+            module: row.module.clone(),
             arguments: Argument::all(session, level),
             file: row.line.as_ref().map(|line| line.file.to_string()),
             line: row.line.as_ref().map(|line| line.line),
@@ -52,6 +55,10 @@ impl FrameLine {
         page.plain(")");
         if let (Some(file), Some(line)) = (&self.file, self.line) {
             page.plain(" at ").put(Style::File, file).plain(":").plain(line);
+        }
+        // As gdb has it for shared libraries.
+        if let Some(module) = &self.module {
+            page.plain(" from ").put(Style::File, module);
         }
         page.plain("\n");
     }

@@ -95,7 +95,7 @@ impl<'d> Session<'d> {
         let live = self.live()?;
         let cpu = live.registers(key.1)?;
         let registers = Registers::of_cpu(live.arch(), |name| cpu.number(name));
-        let program = Program::new(live.arch(), live.memory(), self.symbols(), &self.unwind_tables);
+        let program = Program::new(live.arch(), live.memory(), self);
         let mut stepper = Stepper::new(&program, registers);
         let mut stack = Stack { of: Some(key), ..Stack::default() };
         while !stack.reaches(rows) {
@@ -116,9 +116,18 @@ impl<'d> Session<'d> {
             }
             let hide = if stack.frames.is_empty() { self.hidden_inlines() } else { 0 };
             rows::append(&mut stack.rows, self.symbols(), &frame, stack.frames.len(), hide);
+            self.name_in_module(stack.rows.last_mut(), &frame);
             stack.frames.push(frame);
         }
         Ok(stack)
+    }
+
+    /// A row of no file's may be a module's.
+    fn name_in_module(&self, row: Option<&mut Row>, frame: &Frame) {
+        let Some(row) = row.filter(|row| row.function.is_none()) else { return };
+        if let Some(found) = self.module_function(frame.pc.lookup()) {
+            (row.function, row.module) = (Some(found.name), Some(found.module));
+        }
     }
 
     /// The frames between one and its caller that were left by jumps, innermost first.

@@ -19,6 +19,8 @@ pub struct Row {
     pub place: Option<Located>,
     /// The function's name; none where no symbol is.
     pub function: Option<String>,
+    /// The module that it is of, where no file of that one's is known.
+    pub module: Option<String>,
     /// It has debug info, so its parameters are known.
     pub described: bool,
     /// The inlined call that this row is; none for a function's own row.
@@ -64,6 +66,7 @@ pub(super) fn append(
         pc,
         place,
         function: None,
+        module: None,
         described: false,
         inlined: None,
         line: None,

@@ -6,8 +6,10 @@ use std::rc::Rc;
 
 use lkdb_base::{Arch, Memory, RuntimeAddr};
 use lkdb_symbols::dwarf::SectionId;
-use lkdb_symbols::{Object, ObjectId, Symbols};
+use lkdb_symbols::{Object, ObjectId};
 use lkdb_unwind::{Cfi, Function, Layout, Orc, Rows, World};
+
+use crate::Session;
 
 /// Unwind tables of objects, each read when it is first asked for.
 #[derive(Debug, Default)]
@@ -55,23 +57,20 @@ impl<'d> Table<'d> {
 pub(super) struct Program<'s, 'd> {
     arch: &'static Arch,
     memory: &'s dyn Memory,
-    symbols: &'s Symbols<'d>,
-    tables: &'s Tables<'d>,
+    session: &'s Session<'d>,
 }
 
 impl<'s, 'd> Program<'s, 'd> {
-    pub(super) fn new(
-        arch: &'static Arch,
-        memory: &'s dyn Memory,
-        symbols: &'s Symbols<'d>,
-        tables: &'s Tables<'d>,
-    ) -> Self {
-        Self { arch, memory, symbols, tables }
+    pub(super) fn new(arch: &'static Arch, memory: &'s dyn Memory, session: &'s Session<'d>) -> Self {
+        Self { arch, memory, session }
     }
 
     fn object(&self, address: RuntimeAddr) -> Option<(&Rc<Object<'d>>, lkdb_base::LinkAddr)> {
-        let located = self.symbols.locate(address)?;
-        Some((self.symbols.object(located.object)?, located.address))
+        let symbols = self.session.symbols();
+        let located = symbols.locate(address)?;
+        let object = symbols.object(located.object)?;
+        // What lies nowhere in the kernel is taken for its, too, as it was linked.
+        object.section_at(located.address).map(|_| (object, located.address))
     }
 }
 
@@ -85,9 +84,15 @@ impl World for Program<'_, '_> {
     }
 
     fn rows(&self, address: RuntimeAddr) -> Rows {
-        let Some((object, link)) = self.object(address) else { return Rows::default() };
-        let kernel = self.symbols.object(ObjectId(0)).map(Rc::as_ref);
-        let table = self.tables.of(object, kernel, self.arch);
+        let tables = &self.session.unwind_tables;
+        let kernel = self.session.symbols().kernel().map(Rc::as_ref);
+        let Some((object, link)) = self.object(address) else {
+            let of_kernel = kernel.map(|kernel| tables.of(kernel, None, self.arch));
+            let layout = of_kernel.and_then(|table| table.orc.as_ref().map(Orc::layout));
+            let orc = layout.and_then(|layout| self.session.module_row(address, layout));
+            return Rows { orc, cfi: None };
+        };
+        let table = tables.of(object, kernel, self.arch);
         Rows {
             orc: table.orc.as_ref().and_then(|orc| orc.row(link)),
             cfi: table.cfi.as_ref().and_then(|cfi| cfi.row(link).ok().flatten()),
@@ -95,13 +100,17 @@ impl World for Program<'_, '_> {
     }
 
     fn is_text(&self, address: RuntimeAddr) -> bool {
-        self.object(address)
-            .and_then(|(object, link)| object.section_at(link))
-            .is_some_and(|section| section.executable)
+        match self.object(address) {
+            Some((object, link)) => object.section_at(link).is_some_and(|section| section.executable),
+            None => self.session.is_module_code(address),
+        }
     }
 
     fn function(&self, address: RuntimeAddr) -> Option<Function<'_>> {
-        let (object, link) = self.object(address)?;
+        let Some((object, link)) = self.object(address) else {
+            let function = self.session.module_function(address)?;
+            return Some(Function { name: function.name.into(), start: function.start });
+        };
         let (nearest, section) = object.symbol_at(link)?;
         if !section.executable {
             return None;

@@ -120,6 +120,43 @@ fn it_stops_in_its_init_function_and_is_steered_there() {
 }
 
 #[test]
+fn stacks_go_through_it_without_its_file() {
+    let lkdb = Lkdb::new();
+    let load = built(&lkdb);
+    // Into its init function, and on to what that calls: out of the module again.
+    let commands = [
+        "break do_init_module",
+        "continue",
+        "tbreak *mod->init",
+        "continue",
+        "nexti",
+        "backtrace",
+        "x/i $pc",
+        "echo @\\n",
+        "tbreak _printk",
+        "continue",
+        "backtrace",
+        "finish",
+    ];
+    let mut arguments = vec!["debug", "--load", load.to_str().unwrap(), "-batch"];
+    arguments.extend(commands.iter().flat_map(|command| ["-ex", *command]));
+    let text = lkdb.ok(&arguments);
+    let (inside, behind) = text.split_once("@\n").unwrap();
+    let outer = ["do_one_initcall (", "do_init_module (", "do_syscall_64 (", "entry_SYSCALL_64 ()"];
+    for (text, first) in [(inside, "#0  "), (behind, "#1  ")] {
+        let mut rest = text;
+        let signs = [&[first, "hello_init () from hello\n"][..], &outer].concat();
+        for sign in signs {
+            let at = rest.find(sign).unwrap_or_else(|| panic!("no `{sign}` there in:\n{text}"));
+            rest = &rest[at + sign.len()..];
+        }
+        assert!(!text.contains("Backtrace stopped"), "{text}");
+    }
+    assert!(inside.contains("<hello_init+"), "{inside}");
+    assert!(behind.trim_end().lines().any(|line| line.ends_with(" in hello_init () from hello")), "{behind}");
+}
+
+#[test]
 fn one_for_another_kernel_is_refused_with_both_releases() {
     let lkdb = Lkdb::new();
     let module = built(&lkdb);

@@ -1,7 +1,7 @@
 //! Names as gdb decodes them, which takes any for GNAT's.
 
 /// Whether a text of gdb's is the other with some names as its `ada_decode` has them.
-pub(super) fn is_ada_of(gdb: &str, text: &str) -> bool {
+pub(crate) fn is_ada_of(gdb: &str, text: &str) -> bool {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
     let (mut gdb, mut rest) = (gdb, text);
     while let Some(first) = rest.chars().next() {

@@ -4,7 +4,7 @@
 //! `LKDB_DIFFERENTIAL_SEED` draws others, `LKDB_DIFFERENTIAL_DRAWS` more of them, `LKDB_DIFFERENTIAL_FILE` asks about
 //! another vmlinux. What differs is a failure unless [`rules`] names its class and the reason.
 
-mod ada;
+pub(crate) mod ada;
 pub(crate) mod case;
 pub(crate) mod debuggers;
 pub(crate) mod draw;
