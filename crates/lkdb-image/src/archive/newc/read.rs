@@ -105,7 +105,8 @@ impl<'a> Reader<'a> {
         let data_end = data_at.saturating_add(size);
         let data = rest.get(data_at..data_end).ok_or(Problem::Truncated("a file's content"))?;
         self.at += data_end;
-        self.at += padding(self.at as u64, 4) as usize;
+        // An archive that was cut may end in the padding.
+        self.at = (self.at + padding(self.at as u64, 4) as usize).min(self.bytes.len());
         Ok(Some(Record { header, name, data, checked }))
     }
 }

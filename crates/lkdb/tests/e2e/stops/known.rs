@@ -76,7 +76,8 @@ impl<'a> Stack<'a> {
             return Some(format!("{why}\n{text}"));
         }
         let mut interrupted = false;
-        for row in &self.rows[self.known.saturating_sub(1)..] {
+        // The innermost row was not called from where it is.
+        for row in self.rows.get(self.known.saturating_sub(1).max(1)..).unwrap_or_default() {
             let Some(at) = address(row) else { continue };
             let returns = code.call(at).is_some() || code.jumps(at) || calls_before(at, gdb);
             let starts = starts_with(function(row), &OUTERMOST);
