@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: from a clean checkout to a Linux kernel stopped at start_kernel, then a shell in it.
 //!
-//! On a terminal it ends in gdb on the frozen kernel, with the commands to try; otherwise the tour is
+//! On a terminal it ends at lkdb's prompt, the kernel stopped, with the commands to try; otherwise the tour is
 //! printed and the demo ends by itself.
 
 use std::io::IsTerminal;
@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::{run, setup};
 
-/// What the tour does once gdb is on the frozen kernel, each command with what it shows.
+/// What the tour does on the frozen kernel, each command with what it shows.
 const TOUR: [(&str, &str); 5] = [
     ("break start_kernel", "A breakpoint in the kernel's C code, before it is even unpacked"),
     ("continue", "From the first instruction to it: unpacking and KASLR on the way"),
@@ -34,12 +34,12 @@ pub(crate) fn run() -> anyhow::Result<()> {
     }
 }
 
-/// The machine's name: the shell is in the one that gdb was on.
+/// The machine's name: the shell is in the one that was debugged.
 const MACHINE: &str = "demo";
 
 fn interactive(lkdb: &Path) -> anyhow::Result<()> {
     run::headline("the kernel, stopped at start_kernel; `continue` boots it, `quit` goes on to its shell");
-    run::run(&mut gdb(lkdb, &[]))?;
+    run::run(&mut session(lkdb, &[]))?;
     run::headline("the same machine, its console; Ctrl-A x ends it");
     let shell = run::run(Command::new(lkdb).args(["console", MACHINE]));
     stop(lkdb)?;
@@ -48,7 +48,7 @@ fn interactive(lkdb: &Path) -> anyhow::Result<()> {
 
 fn printed(lkdb: &Path) -> anyhow::Result<()> {
     run::headline("the kernel, stopped at start_kernel");
-    let shown = run::output(&mut gdb(lkdb, &["-batch"]))?;
+    let shown = run::output(&mut session(lkdb, &["-batch"]))?;
     print!("{shown}");
     run::headline("the same machine, booted to a BusyBox shell");
     let shell = ["exec", MACHINE, "--", "sh", "-c", "uname -a; busybox | head -n 1"];
@@ -73,10 +73,10 @@ fn stop(lkdb: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `lkdb gdb` with the tour's commands.
-fn gdb(lkdb: &Path, options: &[&str]) -> Command {
+/// `lkdb debug` with the tour's commands.
+fn session(lkdb: &Path, options: &[&str]) -> Command {
     let mut command = Command::new(lkdb);
-    command.args(["gdb", "--keep", "--name", MACHINE, "--"]).args(options);
+    command.args(["debug", "--keep", "--name", MACHINE]).args(options);
     for (words, about) in TOUR {
         command.arg("-ex").arg(format!("echo \\n## {about}: {words}\\n")).arg("-ex").arg(words);
     }
