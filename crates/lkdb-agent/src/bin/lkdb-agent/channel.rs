@@ -135,11 +135,12 @@ impl Channel {
 
     /// The host is gone: hang up, report nothing more.
     pub(crate) fn close(&self) {
-        self.kill(Signal::HUP.as_raw());
+        // Closed first: what the command's end would report is not for the number's next user.
         let mut state = self.lock();
         state.closed = true;
         state.stdin = None;
         drop(state);
+        self.kill(Signal::HUP.as_raw());
         self.changed.notify_all();
     }
 
