@@ -20,6 +20,8 @@ use crate::value::{Name, Value};
 pub fn resolve_type(name: &TypeName, context: &dyn Context) -> Result<TypeId, Error> {
     let types = context.types();
     Ok(match name {
+        // Whether it has a sign is the compiler's choice: kernels since 6.2 have none (-funsigned-char).
+        TypeName::Base("char") => context.type_named("char").unwrap_or_else(|_| Types(types).known("char")),
         TypeName::Base(base) => Types(types).known(base),
         TypeName::Named(name) => match context.named(name)? {
             Named::Type(ty) => ty,
